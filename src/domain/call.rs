@@ -1,0 +1,125 @@
+//! The facts that make up the life of a call, as they are stored and shown.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CallerId, Key, Language, RecordingId};
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndedBy {
+    Caller,
+    /// The plan hung up, or refused the call.
+    Plan,
+    /// The server: shutdown, overload, a failure of ours.
+    Server,
+    /// Neither side meant it: media or signalling died.
+    Network,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// A BYE in the ordinary way.
+    HungUp,
+    /// The caller gave up before the answer (CANCEL).
+    Cancelled,
+    /// The dialled number is not in the plan.
+    UnknownNumber,
+    /// The server had no room: ports, calls, or a drain under way.
+    Busy,
+    /// The 200 was never acknowledged within 64·T1 (RFC 3261 §13.3.1.4).
+    NotAcknowledged,
+    /// No RTP and no RTCP for 30 s while not on hold.
+    MediaDied,
+    /// The session timer ran out (RFC 4028).
+    SessionExpired,
+    /// A request of ours inside the dialog failed.
+    SignallingFailed,
+    /// The server was told to stop.
+    Shutdown,
+    /// The server died while the call was up; set at the next start.
+    Lost,
+    /// A fault of ours; the log says more.
+    Failed,
+}
+
+/// How a key reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeySource {
+    /// RFC 4733 telephone-event.
+    Event,
+    /// SIP INFO.
+    Info,
+    /// Tones in the audio.
+    Tone,
+}
+
+/// What the RTP stream of a leg looked like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RtpStatistics {
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    /// By sequence numbers (RFC 3550 §A.3); never negative.
+    pub packets_lost: u64,
+    /// Interarrival jitter (RFC 3550 §A.8), milliseconds.
+    pub jitter_ms: f32,
+    /// Packets of strangers, and such that are no RTP.
+    pub packets_refused: u64,
+}
+
+/// One thing that happened to a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum CallFact {
+    Offered {
+        dialled: String,
+        caller: CallerId,
+        plan: String,
+    },
+    Answered,
+    /// The caller entered a number, step or menu of the plan.
+    Step {
+        name: String,
+    },
+    /// Recordings that were started, and the same as a text.
+    Said {
+        language: Language,
+        recordings: Vec<RecordingId>,
+        text: String,
+    },
+    /// The prompt was cut, by a key or by the end, after this long.
+    Cut {
+        after_ms: u64,
+    },
+    Key {
+        key: Key,
+        source: KeySource,
+    },
+    /// Digits that the caller typed for `ask`; only their number is kept.
+    Entered {
+        variable: String,
+        digits: usize,
+    },
+    LookedUp {
+        what: String,
+        outcome: String,
+        took_ms: u64,
+    },
+    /// The call reached a group's line.
+    Queued {
+        group: String,
+    },
+    /// The caller was told that something will be done.
+    Promised {
+        promise: String,
+        due: String,
+    },
+    Ended {
+        by: EndedBy,
+        reason: EndReason,
+    },
+    Rtp(RtpStatistics),
+}

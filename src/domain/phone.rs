@@ -1,0 +1,197 @@
+//! Phone numbers in E.164, caller IDs, and the mask that keeps them out of logs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A number in E.164: `+` and 7 to 15 digits. Made only by [`PhoneNumber::parse`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PhoneNumber(String);
+
+/// The country whose national format is understood: an ISO 3166 code such as `RU`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region(phonenumber::country::Id);
+
+impl Default for Region {
+    fn default() -> Self {
+        Self(phonenumber::country::Id::RU)
+    }
+}
+
+impl FromStr for Region {
+    type Err = String;
+
+    fn from_str(code: &str) -> Result<Self, String> {
+        phonenumber::country::Id::from_str(code)
+            .map(Self)
+            .map_err(|_| format!("\"{code}\" is not a country code such as RU"))
+    }
+}
+
+impl PhoneNumber {
+    /// Reads a number as people and trunks write it: `8 (916) 111-22-33`, `+7 916 1112233` and
+    /// `0079161112233`-like international prefixes of the region give the same E.164 number.
+    /// Short internal numbers and anything that is no number at all give `None`.
+    pub fn parse(text: &str, region: Region) -> Option<Self> {
+        const LONGEST: usize = 32;
+        let text = text.trim();
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let only_number_marks = text
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '+' | ' ' | '(' | ')' | '-' | '.'));
+        if text.len() > LONGEST || digits < 7 || !only_number_marks {
+            return None;
+        }
+        let e164 = |number: phonenumber::PhoneNumber| {
+            let number = number.format().mode(phonenumber::Mode::E164).to_string();
+            (8..=16).contains(&number.len()).then_some(Self(number))
+        };
+        let parsed = phonenumber::parse(Some(region.0), text).ok();
+        if let Some(number) = parsed.filter(phonenumber::is_valid) {
+            return e164(number);
+        }
+        // Trunks often drop the `+`: `79161112233`.
+        let bare: String = text.chars().filter(char::is_ascii_digit).collect();
+        phonenumber::parse(None, format!("+{bare}"))
+            .ok()
+            .filter(|number| phonenumber::is_valid(number) || text.starts_with('+'))
+            .and_then(e164)
+    }
+
+    /// The whole number, for dialling and for the database; never for a log.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The mask, so that a number in a debug print tells nothing either.
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Pii(self).fmt(f)
+    }
+}
+
+/// Who calls, as far as the network says.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallerId {
+    /// A public number.
+    Number(PhoneNumber),
+    /// The caller withheld the number, or none was given.
+    Anonymous,
+    /// Something that is no public number: an extension, a SIP name. At most 64 characters.
+    Other(String),
+}
+
+impl CallerId {
+    /// The public number, if there is one.
+    pub fn number(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Anonymous | Self::Other(_) => None,
+        }
+    }
+
+    /// Unmasked, for the database and for `--full` listings.
+    pub fn full(&self) -> &str {
+        match self {
+            Self::Number(number) => number.as_str(),
+            Self::Anonymous => "anonymous",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Pii<&CallerId> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            CallerId::Number(number) => Pii(number).fmt(f),
+            CallerId::Anonymous => f.write_str("anonymous"),
+            CallerId::Other(name) => Pii(name.as_str()).fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Pii(self).fmt(f)
+    }
+}
+
+/// Something personal. Shows and logs only a mask: `+7916•••4567`, `a•••`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Pii<T>(pub T);
+
+impl fmt::Display for Pii<&PhoneNumber> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0.as_str();
+        // E.164 is ASCII by construction, so byte positions are character positions.
+        let head = number.len().saturating_sub(7).min(5);
+        let tail = number.len().saturating_sub(4).max(head);
+        write!(f, "{}•••{}", &number[..head], &number[tail..])
+    }
+}
+
+impl fmt::Display for Pii<&str> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.chars().next().filter(|c| c.is_alphanumeric()) {
+            Some(first) => write!(f, "{first}•••"),
+            None => f.write_str("•••"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Pii<T>
+where
+    Self: fmt::Display,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<String> {
+        PhoneNumber::parse(text, Region::default()).map(|n| n.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_ways_to_write_a_russian_mobile_number_are_one_number() {
+        for text in [
+            "8 (916) 111-22-33",
+            "+7 916 111 22 33",
+            "79161112233",
+            "89161112233",
+            "+79161112233",
+            "9161112233",
+        ] {
+            assert_eq!(parse(text).as_deref(), Some("+79161112233"), "{text}");
+        }
+    }
+
+    #[test]
+    fn foreign_numbers_keep_their_country() {
+        assert_eq!(parse("+12125550123").as_deref(), Some("+12125550123"));
+        assert_eq!(parse("+4930901820").as_deref(), Some("+4930901820"));
+    }
+
+    #[test]
+    fn what_is_no_public_number_is_none() {
+        for text in ["", "100", "anna", "+", "1'; drop table", "anonymous", "+7916\r\n1112233"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_masked_wherever_it_is_shown() {
+        let number = PhoneNumber::parse("+79161234567", Region::default()).unwrap();
+        assert_eq!(Pii(&number).to_string(), "+7916•••4567");
+        assert_eq!(format!("{number:?}"), "+7916•••4567");
+        assert_eq!(Pii("anna").to_string(), "a•••");
+    }
+}

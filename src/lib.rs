@@ -1,0 +1,32 @@
+//! **allo** («алло»): a hotline server on SIP and RTP.
+//!
+//! The house has a pure middle and thin shells around it:
+//!
+//! | module | what lives there | knows |
+//! |---|---|---|
+//! | [`domain`] | shared nouns | nothing |
+//! | [`speech`] | values → recordings, by the grammar of a language | `domain` |
+//! | [`dialplan`] | KDL files → a typed, checked plan | `domain`, `speech` |
+//! | [`core`] | decisions: events in, commands out | the three above |
+//! | [`sim`] | plan tests and simulated callers | `core` and below |
+//! | [`config`] | `allo.toml` → typed settings | `domain` |
+//! | [`sip`] [`media`] [`crm`] [`store`] [`web`] | shells; they do not know each other | `domain`, `config` |
+//! | [`app`] | wiring, the event loop, the clocks | everything |
+//! | [`cli`] | the command line | everything |
+//!
+//! `domain`, `speech`, `dialplan`, `core` and `sim` know no socket, file, database, runtime, OS
+//! clock or randomness: whoever calls them passes the time in.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod crm;
+pub mod dialplan;
+pub mod domain;
+pub mod media;
+pub mod sim;
+pub mod sip;
+pub mod speech;
+pub mod store;
+pub mod web;

@@ -1,0 +1,8 @@
+//! SIP: bytes → message → transaction → dialog → call leg. Nothing outside this folder sees a SIP
+//! message; it sees [`SipEvent`]s and gives [`SipCommand`]s.
+//!
+//! - [`border`]: what the rest of the house sees
+
+pub mod border;
+
+pub use border::{Offer, RefuseStatus, SipCommand, SipEvent};
