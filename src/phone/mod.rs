@@ -1,1 +1,4 @@
 //! The test phone.
+
+pub mod keys;
+pub mod listen;
