@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::domain::Key;
 
 /// Longest wait between two keys.
@@ -11,7 +13,8 @@ const WAIT_MAX: Duration = Duration::from_secs(600);
 const STEPS_MAX: usize = 200;
 
 /// How keys are sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeyBy {
     /// RFC 4733 telephone-event packets.
     #[default]

@@ -489,6 +489,66 @@ mod tests {
         assert_eq!(found[0].at_ms, 213);
     }
 
+    fn shipped(id: &str) -> Recording {
+        let path = format!("{}/prompts/ru/{id}.wav", env!("CARGO_MANIFEST_DIR"));
+        let mut wav = hound::WavReader::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let samples = wav.samples().map(Result::unwrap).collect();
+        Recording { id: RecordingId::new(id), samples }
+    }
+
+    #[test]
+    fn numbers_of_the_same_voice_are_told_apart() {
+        let ids: Vec<String> = (0..100).map(|n| format!("number/{n:02}")).collect();
+        let all: Vec<Recording> = ids.iter().map(|id| shipped(id)).collect();
+        for played in [20, 1, 21, 54, 50, 4, 11, 12, 40] {
+            let heard = [silence(61), coarse(&all[played].samples), silence(200)].concat();
+            let ear = Ear::new(&heard);
+            for (other, recording) in all.iter().enumerate() {
+                let complete = ear.find(recording, 0).is_some_and(|found| found.complete);
+                assert_eq!(complete, other == played, "{} for {}", ids[other], ids[played]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_minute_of_speech_is_understood() {
+        let ids = [
+            "phrase/greeting",
+            "phrase/points-are",
+            "thousand/01",
+            "number/200",
+            "count/point/54",
+            "phrase/order-number",
+            "digit/4",
+            "digit/8",
+            "digit/1",
+            "digit-end/5",
+            "status/shipped",
+            "phrase/menu-points",
+            "phrase/menu-order",
+            "phrase/menu-operator",
+            "phrase/wrong-key",
+            "phrase/enter-order",
+            "phrase/order-not-found",
+            "phrase/closed",
+            "phrase/callback-first-hour",
+            "phrase/goodbye",
+        ];
+        let expected = ids.map(shipped);
+        let mut heard = silence(500);
+        for recording in &expected {
+            heard.extend(coarse(&recording.samples));
+        }
+        let found = contains_in_order(&heard, &expected).unwrap();
+        assert!(found.iter().all(|heard| heard.complete && heard.score > 0.95), "{found:?}");
+        let ends = found.windows(2).map(|pair| pair[1].at_ms.abs_diff(pair[0].end_ms()));
+        assert!(ends.max() <= Some(10), "{found:?}");
+        let without_goodbye = &heard[..heard.len() - expected[19].samples.len()];
+        assert_eq!(contains_in_order(without_goodbye, &expected).unwrap_err().id, expected[19].id);
+        let named: Vec<_> = identify(&heard, &expected).into_iter().map(|heard| heard.id).collect();
+        assert_eq!(named, expected.map(|recording| recording.id));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
 
