@@ -4,19 +4,28 @@
 //! under way while the greeting plays; only what needs the caller (a key, the end of the call)
 //! waits. A key pressed before anybody asked for it is kept for the next menu, and what would have
 //! been said until then is skipped, as people expect who know the way.
+//!
+//! - `say`: recordings and values
+//! - `ask`: digits
+//! - `lookup`: questions to the CRM
+
+mod ask;
+mod lookup;
+mod say;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::dialplan::plan::{Ask, Block, Due, Lookup, Menu, Piece, Promise, Script, Statement};
-use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, LookupId, PlayId, RecordingId, Timestamp,
-};
-use crate::speech::{self, Catalogue, Format, Spoken, Value};
+use crate::dialplan::plan::{Block, Due, Menu, Promise, Script, Statement};
+use crate::domain::{CallFact, CallId, EndReason, EndedBy, Key, PlayId, Timestamp};
+use crate::speech::Catalogue;
 
 use super::condition;
 use super::event::{Command, LookupAnswer, LookupRequest};
 use super::knowledge::Knowledge;
+use ask::Digits;
+use lookup::Asking;
+use say::{phrases, recording};
 
 /// Statements between two things that a caller notices; more is a plan that runs in circles.
 const STATEMENTS_MAX: u32 = 1_000;
@@ -92,27 +101,6 @@ enum Waiting {
         reason: EndReason,
     },
     Over,
-}
-
-/// An `ask` under way.
-#[derive(Debug)]
-struct Digits {
-    ask: Ask,
-    typed: String,
-    failed: u8,
-    until: Option<Timestamp>,
-}
-
-/// A question to the CRM under way.
-#[derive(Debug)]
-struct Asking {
-    id: LookupId,
-    /// `customer` or `order`.
-    what: &'static str,
-    lookup: Lookup,
-    /// When the filler is due, if the caller hears nothing then.
-    filler_at: Timestamp,
-    filler_said: bool,
 }
 
 /// A play and the fact that it becomes once it was heard.
@@ -215,44 +203,6 @@ impl Flow {
         if self.plays.is_empty() {
             self.on_silence(now, out);
         }
-    }
-
-    pub fn on_lookup_answered(
-        &mut self,
-        now: Timestamp,
-        lookup: LookupId,
-        answer: LookupAnswer,
-        took_ms: u64,
-        out: &mut Vec<Command>,
-    ) {
-        let Waiting::Lookup(asking) = &self.waiting else { return };
-        if asking.id != lookup {
-            return;
-        }
-        let (what, unavailable) = (asking.what, asking.lookup.unavailable.clone());
-        let outcome = match answer {
-            LookupAnswer::Customers(customers) => {
-                let outcome = match customers.len() {
-                    0 => "not found".to_owned(),
-                    1 => "found".to_owned(),
-                    several => format!("{several} found"),
-                };
-                self.knowledge.set_customers(customers);
-                outcome
-            }
-            LookupAnswer::Order(order) => {
-                let outcome = if order.is_some() { "found" } else { "not found" };
-                self.knowledge.set_order(order);
-                outcome.to_owned()
-            }
-            LookupAnswer::Unavailable { why } => {
-                self.knowledge.crm_available = false;
-                self.stack.push(Cursor { block: unavailable, next: 0 });
-                format!("unavailable: {why}")
-            }
-        };
-        out.push(self.record(CallFact::LookedUp { what: what.to_owned(), outcome, took_ms }));
-        self.run(now, out);
     }
 
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Command>) {
@@ -495,203 +445,4 @@ impl Flow {
     fn record(&self, fact: CallFact) -> Command {
         Command::Record { call: self.call, fact }
     }
-}
-
-/// What is asked of the CRM.
-impl Flow {
-    fn look_up_customer(
-        &mut self,
-        lookup: &Lookup,
-        now: Timestamp,
-        out: &mut Vec<Command>,
-    ) -> Next {
-        match self.knowledge.caller.number().cloned() {
-            Some(phone) => {
-                self.look_up("customer", LookupRequest::Customers { phone }, lookup, now, out)
-            }
-            None => {
-                self.knowledge.set_customers(Vec::new());
-                Next::Run
-            }
-        }
-    }
-
-    fn look_up_order(
-        &mut self,
-        variable: &str,
-        lookup: &Lookup,
-        now: Timestamp,
-        out: &mut Vec<Command>,
-    ) -> Next {
-        let number = self.knowledge.variable(variable).to_owned();
-        if number.is_empty() || self.knowledge.choose_own_order(&number) {
-            self.knowledge.choose_own_order(&number);
-            return Next::Run;
-        }
-        self.look_up("order", LookupRequest::Order { number }, lookup, now, out)
-    }
-
-    fn look_up(
-        &mut self,
-        what: &'static str,
-        request: LookupRequest,
-        lookup: &Lookup,
-        now: Timestamp,
-        out: &mut Vec<Command>,
-    ) -> Next {
-        let id = LookupId(self.lookups_asked);
-        self.lookups_asked += 1;
-        let (call, deadline_ms) = (self.call, lookup.deadline_ms);
-        out.push(Command::LookUp { call, lookup: id, request, deadline_ms });
-        let filler_at = now.plus_ms(lookup.wait_ms);
-        let lookup = lookup.clone();
-        Next::Wait(Waiting::Lookup(Asking { id, what, lookup, filler_at, filler_said: false }))
-    }
-}
-
-/// What is asked of the caller.
-impl Flow {
-    fn ask(&mut self, ask: &Ask, now: Timestamp, out: &mut Vec<Command>) -> Next {
-        self.say(&ask.prompt, now, out);
-        let digits = Digits { ask: ask.clone(), typed: String::new(), failed: 0, until: None };
-        self.waiting = Waiting::Digits(digits);
-        while let Some(key) = self.typed_ahead.pop_front() {
-            if self.add_digit(key) {
-                self.complete_digits(out);
-                return Next::Run;
-            }
-        }
-        match std::mem::replace(&mut self.waiting, Waiting::Over) {
-            Waiting::Digits(mut digits) => {
-                let started = !digits.typed.is_empty();
-                digits.until = started.then(|| now.plus_ms(digits.ask.wait_ms));
-                Next::Wait(Waiting::Digits(digits))
-            }
-            other => Next::Wait(other),
-        }
-    }
-
-    fn take_digit(&mut self, now: Timestamp, key: Key, out: &mut Vec<Command>) {
-        if self.add_digit(key) {
-            self.complete_digits(out);
-            self.run(now, out);
-        } else if let Waiting::Digits(digits) = &mut self.waiting {
-            digits.until = Some(now.plus_ms(digits.ask.wait_ms));
-        }
-    }
-
-    /// True if the input is complete with this key.
-    fn add_digit(&mut self, key: Key) -> bool {
-        let Waiting::Digits(digits) = &mut self.waiting else { return false };
-        if Some(key) == digits.ask.end {
-            return !digits.typed.is_empty();
-        }
-        if key.as_char().is_ascii_digit() {
-            digits.typed.push(key.as_char());
-        }
-        digits.typed.len() >= digits.ask.digits
-    }
-
-    fn complete_digits(&mut self, out: &mut Vec<Command>) {
-        let Waiting::Digits(digits) = &mut self.waiting else { return };
-        let typed = std::mem::take(&mut digits.typed);
-        let variable = digits.ask.variable.clone();
-        let digits = typed.len();
-        self.knowledge.set_variable(&variable, typed);
-        out.push(self.record(CallFact::Entered { variable, digits }));
-    }
-
-    /// The pause after the last digit was long enough, or none came at all.
-    fn end_digits(&mut self, now: Timestamp, out: &mut Vec<Command>) {
-        let Waiting::Digits(digits) = &mut self.waiting else { return };
-        if !digits.typed.is_empty() {
-            self.complete_digits(out);
-            return self.run(now, out);
-        }
-        digits.failed = digits.failed.saturating_add(1);
-        if digits.failed < digits.ask.tries {
-            digits.until = None;
-            let prompt = digits.ask.prompt.clone();
-            self.say(&prompt, now, out);
-            if self.plays.is_empty() {
-                self.on_silence(now, out);
-            }
-            return;
-        }
-        let silence = digits.ask.silence.clone();
-        self.complete_digits(out);
-        self.stack.push(Cursor { block: silence, next: 0 });
-        self.run(now, out);
-    }
-}
-
-/// What is said.
-impl Flow {
-    /// Orders the pieces to be played; skipped while keys are typed ahead.
-    fn say(&mut self, pieces: &[Piece], now: Timestamp, out: &mut Vec<Command>) {
-        if !self.typed_ahead.is_empty() {
-            return;
-        }
-        // A sentence with a hole («На вашем счёте …») is worse than a plain word about it.
-        let spoken = self
-            .spoken(pieces, now)
-            .or_else(|| self.spoken(&[recording("phrase/crm-unavailable")], now))
-            .unwrap_or_default();
-        if spoken.recordings.is_empty() {
-            return;
-        }
-        let play = PlayId(self.plays_ordered);
-        self.plays_ordered += 1;
-        let language = self.knowledge.language;
-        let Spoken { recordings, text } = spoken;
-        let fact = CallFact::Said { language, recordings: recordings.clone(), text };
-        self.plays.push_back(Play { id: play, fact });
-        out.push(Command::Play { call: self.call, play, language, recordings });
-    }
-
-    /// `None` if a value is unknown or can't be spoken.
-    fn spoken(&self, pieces: &[Piece], now: Timestamp) -> Option<Spoken> {
-        let mut whole = Spoken::default();
-        for piece in pieces {
-            let part = match piece {
-                Piece::Recording(id) => Spoken {
-                    text: self
-                        .catalogue
-                        .text(self.knowledge.language, id)
-                        .unwrap_or(id.as_str())
-                        .to_owned(),
-                    recordings: vec![id.clone()],
-                },
-                Piece::Value { name, format } => self.spoken_value(name, *format, now)?,
-            };
-            if !whole.text.is_empty() && !part.text.is_empty() {
-                whole.text.push(' ');
-            }
-            whole.text.push_str(&part.text);
-            whole.recordings.extend(part.recordings);
-        }
-        Some(whole)
-    }
-
-    fn spoken_value(&self, name: &str, format: Format, now: Timestamp) -> Option<Spoken> {
-        let known =
-            self.knowledge.value(name).and_then(|known| known.to_speech(&self.script.timezone));
-        let value = match (known, format) {
-            (Some(value), _) => value,
-            // An order whose status nobody wrote down is «в обработке».
-            (None, Format::Status) => Value::Text("unknown".to_owned()),
-            (None, _) => return None,
-        };
-        let today = now.in_zone(&self.script.timezone).date();
-        speech::speak(self.knowledge.language, format, &value, today, &self.catalogue).ok()
-    }
-}
-
-fn recording(id: &str) -> Piece {
-    Piece::Recording(RecordingId::new(id))
-}
-
-fn phrases(ids: &[&str]) -> Block {
-    let pieces = ids.iter().map(|id| recording(id)).collect();
-    Block::from(vec![Statement::Say(pieces)])
 }
