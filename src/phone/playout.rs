@@ -136,9 +136,8 @@ impl Playout {
                     return None;
                 }
                 let is_late = behind >= 0;
-                stream.highest_sequence = stream.highest_sequence.max(
-                    stream.highest_sequence - i64::from(behind),
-                );
+                stream.highest_sequence =
+                    stream.highest_sequence.max(stream.highest_sequence - i64::from(behind));
                 let ahead = packet.timestamp.wrapping_sub(stream.first_timestamp) as i32;
                 let offset = stream.base.checked_add_signed(ahead as isize)?;
                 if is_late {

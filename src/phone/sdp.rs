@@ -38,8 +38,8 @@ impl Offering {
 
     /// The answer to an offer that [`read_offer`] accepted.
     pub fn answer_sdp(&self, version: u32, wish: Direction, offer: &[u8]) -> String {
-        let Some((offered, agreement)) = Offered::read(offer)
-            .and_then(|offered| Some((offered.clone(), offered.agree(self)?)))
+        let Some((offered, agreement)) =
+            Offered::read(offer).and_then(|offered| Some((offered.clone(), offered.agree(self)?)))
         else {
             return self.to_sdp(version, wish);
         };

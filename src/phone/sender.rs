@@ -143,7 +143,14 @@ impl Sender {
         self.send(self.payload_type, false, self.timestamp, payload, tick);
     }
 
-    fn send(&mut self, payload_type: u8, marker: bool, timestamp: u32, data: &[u8], tick: &mut Tick) {
+    fn send(
+        &mut self,
+        payload_type: u8,
+        marker: bool,
+        timestamp: u32,
+        data: &[u8],
+        tick: &mut Tick,
+    ) {
         let (sequence, ssrc) = (self.sequence, self.ssrc);
         let packet = Packet { payload_type, marker, sequence, timestamp, ssrc, payload: data };
         tick.packets.push(packet.write());
