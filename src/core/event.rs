@@ -45,11 +45,15 @@ pub enum Event {
         answer: LookupAnswer,
         took_ms: u64,
     },
-    /// The call is over; the last event about it but for `MediaClosed`.
+    /// The signalling of the call is over; of its media, `PlayEnded` and `MediaClosed` still follow.
     CallEnded {
         call: CallId,
         by: EndedBy,
         reason: EndReason,
+    },
+    /// Nothing came from the caller's phone for too long.
+    MediaDied {
+        call: CallId,
     },
     MediaClosed {
         call: CallId,
@@ -62,6 +66,8 @@ pub enum Event {
     },
     /// New calls are refused; running ones go on.
     DrainStarted,
+    /// The drain's time is up: running calls are hung up.
+    DrainEnded,
 }
 
 /// An imperative.

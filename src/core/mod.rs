@@ -1,9 +1,16 @@
 //! Decisions: facts in, commands out, no input and no output of its own.
 //!
 //! - [`event`]: what the world tells, and what it is told to do
-//! - `flow`: one call's walk through the plan
-//! - `hub`: all calls, their timers, and the only place where the cores meet
+//! - [`hub`]: all calls, their timers, and the only place where the cores meet
+//! - [`flow`]: one call's walk through the plan
+//! - [`knowledge`]: what a call knows of its caller; the names that a plan may use
+//! - [`condition`]: whether an `if` holds
 
+pub mod condition;
 pub mod event;
+pub mod flow;
+pub mod hub;
+pub mod knowledge;
 
 pub use event::{Command, Event, LookupAnswer, LookupRequest};
+pub use hub::Hub;

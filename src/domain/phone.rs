@@ -30,6 +30,13 @@ impl FromStr for Region {
     }
 }
 
+/// The code that [`FromStr`] reads.
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_ref())
+    }
+}
+
 impl PhoneNumber {
     /// Reads a number as people and trunks write it: `8 (916) 111-22-33`, `+7 916 1112233` and
     /// `0079161112233`-like international prefixes of the region give the same E.164 number.

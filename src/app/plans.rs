@@ -1,0 +1,118 @@
+//! Dialplans and recordings: from folders to checked values.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::dialplan::{self, Finding, Plan, Source};
+use crate::domain::Language;
+use crate::media::{LibraryErrors, PromptLibrary};
+use crate::speech::Catalogue;
+
+/// A plan that may be put into force, and what it refers to.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub plan: Arc<Plan>,
+    pub catalogue: Arc<Catalogue>,
+    pub library: Arc<PromptLibrary>,
+    /// What an admin should look at, though it keeps nothing from working.
+    pub warnings: Vec<Finding>,
+}
+
+/// Why a plan can't be put into force. `Display` names every problem with its place.
+#[derive(Debug)]
+pub enum LoadError {
+    Folder { folder: PathBuf, why: String },
+    Recordings(LibraryErrors),
+    /// Lines of `catalogue.tsv` files, each with its file.
+    Catalogue(Vec<String>),
+    /// Errors and warnings of the dialplans.
+    Plan(Vec<Finding>),
+}
+
+impl std::error::Error for LoadError {}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { folder, why } => write!(f, "{}: {why}", folder.display()),
+            Self::Recordings(errors) => errors.fmt(f),
+            Self::Catalogue(lines) => f.write_str(&lines.join("\n")),
+            Self::Plan(findings) => {
+                for (n, finding) in findings.iter().enumerate() {
+                    let gap = if n == 0 { "" } else { "\n\n" };
+                    write!(f, "{gap}{finding}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads recordings, catalogue and dialplans, and checks them against each other.
+pub fn load(config: &Config) -> Result<Loaded, LoadError> {
+    let library = Arc::new(load_library(config)?);
+    load_with(config, library)
+}
+
+/// The same with recordings that are already in memory.
+pub fn load_with(config: &Config, library: Arc<PromptLibrary>) -> Result<Loaded, LoadError> {
+    let mut catalogue = read_catalogue(&config.prompts.folder)?;
+    // What has a text but no sound can't be said.
+    catalogue.retain(|language, id| library.get(language, id).is_some());
+    let sources = read_sources(&config.dialplans.folder)?;
+    let settings = dialplan::Settings { region: config.sip.region };
+    let loaded = dialplan::load(&sources, &catalogue, &settings).map_err(LoadError::Plan)?;
+    Ok(Loaded {
+        plan: Arc::new(loaded.plan),
+        catalogue: Arc::new(catalogue),
+        library,
+        warnings: loaded.warnings,
+    })
+}
+
+/// Reads every recording of every language.
+pub fn load_library(config: &Config) -> Result<PromptLibrary, LoadError> {
+    PromptLibrary::load(&config.prompts.folder, &Language::ALL).map_err(LoadError::Recordings)
+}
+
+/// The texts of all languages that have a folder.
+pub fn read_catalogue(prompts: &Path) -> Result<Catalogue, LoadError> {
+    let mut catalogue = Catalogue::default();
+    let mut problems = Vec::new();
+    for language in Language::ALL {
+        let path = prompts.join(language.code()).join("catalogue.tsv");
+        match std::fs::read_to_string(&path) {
+            Ok(tsv) => {
+                let rows = catalogue.add_tsv(language, &tsv).err().unwrap_or_default();
+                problems.extend(rows.iter().map(|row| format!("{}: {row}", path.display())));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    if problems.is_empty() { Ok(catalogue) } else { Err(LoadError::Catalogue(problems)) }
+}
+
+/// The `.kdl` files of a folder, by name; folders in it are not looked into.
+pub fn read_sources(folder: &Path) -> Result<Vec<Source>, LoadError> {
+    let wrong = |path: &Path, why: String| LoadError::Folder { folder: path.to_owned(), why };
+    let listing = std::fs::read_dir(folder)
+        .map_err(|error| wrong(folder, format!("can't read the folder of dialplans: {error}")))?;
+    let mut paths: Vec<PathBuf> = listing
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "kdl") && path.is_file())
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(wrong(folder, "there is no dialplan (*.kdl) in this folder".to_owned()));
+    }
+    paths
+        .into_iter()
+        .map(|path| match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Source { name: path.display().to_string(), text }),
+            Err(error) => Err(wrong(&path, error.to_string())),
+        })
+        .collect()
+}

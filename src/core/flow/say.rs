@@ -1,0 +1,78 @@
+//! What is said: pieces of a plan → recordings to be played.
+
+use crate::dialplan::plan::{Block, Piece, Statement};
+use crate::domain::{CallFact, PlayId, RecordingId, Timestamp};
+use crate::speech::{self, Format, Spoken, Value};
+
+use super::{Command, Flow, Play};
+
+/// What is said.
+impl Flow {
+    /// Orders the pieces to be played; skipped while keys are typed ahead.
+    pub(super) fn say(&mut self, pieces: &[Piece], now: Timestamp, out: &mut Vec<Command>) {
+        if !self.typed_ahead.is_empty() {
+            return;
+        }
+        // A sentence with a hole («На вашем счёте …») is worse than a plain word about it.
+        let spoken = self
+            .spoken(pieces, now)
+            .or_else(|| self.spoken(&[recording("phrase/crm-unavailable")], now))
+            .unwrap_or_default();
+        if spoken.recordings.is_empty() {
+            return;
+        }
+        let play = PlayId(self.plays_ordered);
+        self.plays_ordered += 1;
+        let language = self.knowledge.language;
+        let Spoken { recordings, text } = spoken;
+        let fact = CallFact::Said { language, recordings: recordings.clone(), text };
+        self.plays.push_back(Play { id: play, fact });
+        out.push(Command::Play { call: self.call, play, language, recordings });
+    }
+
+    /// `None` if a value is unknown or can't be spoken.
+    fn spoken(&self, pieces: &[Piece], now: Timestamp) -> Option<Spoken> {
+        let mut whole = Spoken::default();
+        for piece in pieces {
+            let part = match piece {
+                Piece::Recording(id) => Spoken {
+                    text: self
+                        .catalogue
+                        .text(self.knowledge.language, id)
+                        .unwrap_or(id.as_str())
+                        .to_owned(),
+                    recordings: vec![id.clone()],
+                },
+                Piece::Value { name, format } => self.spoken_value(name, *format, now)?,
+            };
+            if !whole.text.is_empty() && !part.text.is_empty() {
+                whole.text.push(' ');
+            }
+            whole.text.push_str(&part.text);
+            whole.recordings.extend(part.recordings);
+        }
+        Some(whole)
+    }
+
+    fn spoken_value(&self, name: &str, format: Format, now: Timestamp) -> Option<Spoken> {
+        let known =
+            self.knowledge.value(name).and_then(|known| known.to_speech(&self.script.timezone));
+        let value = match (known, format) {
+            (Some(value), _) => value,
+            // An order whose status nobody wrote down is «в обработке».
+            (None, Format::Status) => Value::Text("unknown".to_owned()),
+            (None, _) => return None,
+        };
+        let today = now.in_zone(&self.script.timezone).date();
+        speech::speak(self.knowledge.language, format, &value, today, &self.catalogue).ok()
+    }
+}
+
+pub(super) fn recording(id: &str) -> Piece {
+    Piece::Recording(RecordingId::new(id))
+}
+
+pub(super) fn phrases(ids: &[&str]) -> Block {
+    let pieces = ids.iter().map(|id| recording(id)).collect();
+    Block::from(vec![Statement::Say(pieces)])
+}

@@ -1,0 +1,114 @@
+//! Where one message of a byte stream ends (RFC 3261 §18.3, RFC 5626 §3.5.1).
+
+use super::grammar;
+use super::headers::HeaderName;
+
+/// What stands at the beginning of the bytes that a stream has brought so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Not enough yet.
+    Partial,
+    /// A double CRLF between messages: the peer's keep-alive, to be answered by one CRLF.
+    Ping { length: usize },
+    /// A single CRLF between messages: a pong, or padding.
+    Pong { length: usize },
+    /// A whole message of so many bytes.
+    Message { length: usize },
+    /// A head of so many bytes whose body's length can't be known. It can be answered, but what
+    /// follows can't be read.
+    Unframed { length: usize },
+    /// More bytes than a message may have.
+    TooLong,
+}
+
+/// Looks at the beginning of `bytes`; messages longer than `bytes_max` are refused.
+pub fn frame(bytes: &[u8], bytes_max: usize) -> Frame {
+    if bytes.starts_with(b"\r\n\r\n") {
+        return Frame::Ping { length: 4 };
+    }
+    if bytes.starts_with(b"\r\n") {
+        let next = bytes.get(2);
+        let may_be_ping = next.is_none_or(|byte| *byte == b'\r') && bytes.len() < 4;
+        return if may_be_ping { Frame::Partial } else { Frame::Pong { length: 2 } };
+    }
+    if bytes.first() == Some(&b'\n') {
+        return Frame::Pong { length: 1 };
+    }
+    let Some(head) = end_of_head(bytes) else {
+        return if bytes.len() > bytes_max { Frame::TooLong } else { Frame::Partial };
+    };
+    match body_length(&bytes[..head]) {
+        Some(body) if head.saturating_add(body) > bytes_max => Frame::TooLong,
+        Some(body) if bytes.len() < head + body => Frame::Partial,
+        Some(body) => Frame::Message { length: head + body },
+        None => Frame::Unframed { length: head },
+    }
+}
+
+/// Where the body begins: behind the first empty line.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(line) = bytes[at..].iter().position(|b| *b == b'\n') {
+        let empty = matches!(&bytes[at..at + line], b"" | b"\r");
+        at += line + 1;
+        if empty {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// `None` when there are several lengths, a bad one, or none although there is a body.
+fn body_length(head: &[u8]) -> Option<usize> {
+    let mut length = None;
+    let mut has_type = false;
+    for line in head.split(|b| *b == b'\n') {
+        let Some(colon) = line.iter().position(|b| *b == b':') else { continue };
+        let Ok(name) = std::str::from_utf8(&line[..colon]) else { continue };
+        match HeaderName::parse(name.trim_end_matches([' ', '\t'])) {
+            Some(HeaderName::ContentLength) => {
+                let value = std::str::from_utf8(&line[colon + 1..]).ok()?;
+                let value = grammar::number(value.trim())?;
+                if length.replace(value).is_some() {
+                    return None;
+                }
+            }
+            Some(HeaderName::ContentType) => has_type = true,
+            Some(_) | None => {}
+        }
+    }
+    length.or((!has_type).then_some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_found_whole_or_not_yet() {
+        let text = b"OPTIONS sip:a SIP/2.0\r\nContent-Length : 3\r\n\r\nabcNEXT";
+        assert_eq!(frame(text, 1000), Frame::Message { length: text.len() - 4 });
+        for cut in 0..text.len() - 4 {
+            assert_eq!(frame(&text[..cut], 1000), Frame::Partial, "{cut}");
+        }
+        assert_eq!(frame(text, 20), Frame::TooLong);
+    }
+
+    #[test]
+    fn lengths_that_say_nothing_leave_the_stream_unframed() {
+        for field in ["l: 3\r\nContent-Length: 4", "l: -1", "l: x", "c: application/sdp"] {
+            let text = format!("OPTIONS sip:a SIP/2.0\r\n{field}\r\n\r\n");
+            assert_eq!(frame(text.as_bytes(), 1000), Frame::Unframed { length: text.len() });
+        }
+        let bare = b"OPTIONS sip:a SIP/2.0\r\n\r\n";
+        assert_eq!(frame(bare, 1000), Frame::Message { length: bare.len() });
+    }
+
+    #[test]
+    fn keep_alives_between_messages_are_known() {
+        assert_eq!(frame(b"\r\n\r\nOPT", 1000), Frame::Ping { length: 4 });
+        assert_eq!(frame(b"\r\nOPT", 1000), Frame::Pong { length: 2 });
+        assert_eq!(frame(b"\r\n", 1000), Frame::Partial);
+        assert_eq!(frame(b"\r", 1000), Frame::Partial);
+    }
+}
