@@ -1,0 +1,30 @@
+//! The test phone: places real calls and listens. `allo call`, `allo demo` and the end-to-end
+//! tests use it; it is no part of the server and shares neither its RTP nor its transactions.
+//!
+//! - [`call`]: a call with its sockets: [`Call`], [`CallOptions`], [`CallReport`]
+//! - [`uac`]: its signalling as a state machine; [`wire`] reads SIP messages for it
+//! - [`sdp`]: offers and answers
+//! - [`rtp`], [`sender`], [`playout`]: packets, what is sent, what is heard
+//! - [`keys`]: what is pressed and when
+//! - [`listen`]: which recordings were heard, and where
+//! - [`timeline`]: what happened, with milliseconds
+//! - [`wav`]: recordings as files
+
+pub mod call;
+pub mod keys;
+pub mod listen;
+pub mod playout;
+mod rtp;
+mod sdp;
+mod sender;
+pub mod timeline;
+mod uac;
+pub mod wav;
+mod wire;
+
+pub use call::{Call, CallOptions, CallReport, NotAnswered};
+pub use keys::{KeyBy, KeyScript, KeyStep};
+pub use listen::{Ear, Heard, Missing, Recording, contains_in_order, identify};
+pub use playout::{Arrival, Playout, ReceiveReport};
+pub use timeline::{Ending, PhoneEvent, TimelineEvent};
+pub use uac::From;
