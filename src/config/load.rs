@@ -1,0 +1,665 @@
+//! The file and the environment → [`Config`].
+//!
+//! All mistakes are named at once: a wrong value is noted, taken out, and the rest is read again.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value as Schema;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::nearest;
+use super::problem::{ConfigError, Place, Problem};
+use super::sample::schema;
+use super::settings::{Config, CrmSource};
+use super::values::DatabaseUrl;
+use crate::domain::PhoneNumber;
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "allo.toml";
+
+/// More mistakes than an admin wants to read at once.
+const PROBLEMS_MAX: usize = 50;
+
+/// Settings that name a file or folder.
+const PATHS: [&[&str]; 3] =
+    [&["dialplans", "folder"], &["prompts", "folder"], &["recordings", "folder"]];
+
+/// Settings that name a database, which may be a file.
+const DATABASES: [&[&str]; 2] = [&["database", "url"], &["crm", "sql", "url"]];
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// - The file is `path`, which must exist; without a `path` it is `allo.toml` of the working
+    ///   directory, if there is one. Nothing needs to be set: every key has a default.
+    /// - A relative file or folder named in the file is relative to the folder that the file is in;
+    ///   defaults, and paths in the environment, are relative to the working directory.
+    /// - Of `env`, `ALLO_SECTION__KEY` overrides the file: `ALLO_WEB__LISTEN=127.0.0.1:9090`,
+    ///   `ALLO_CRM__SQL__URL=…`. Dashes are written `_`; a list is separated by commas or written as
+    ///   in TOML. Other variables, also such that begin with `ALLO_`, are left alone.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let file = path.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read(file) {
+            Ok(bytes) => utf8(file, bytes)?,
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                String::new()
+            }
+            Err(error) => return Err(whole_file(file, format!("can't be read: {error}"))),
+        };
+        Self::from_text(file, &text, env)
+    }
+
+    /// The same for a text that was read from `file`.
+    pub fn from_text(
+        file: &Path,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut overrides: Vec<(String, String)> = env
+            .into_iter()
+            .filter(|(name, _)| name.strip_prefix("ALLO_").is_some_and(|key| key.contains("__")))
+            .collect();
+        overrides.sort();
+        Reader { file, text, overrides: &overrides, schema: schema(), problems: Vec::new() }.read()
+    }
+}
+
+fn utf8(file: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        whole_file(file, format!("line {line} is not UTF-8; save the file as UTF-8"))
+    })
+}
+
+fn whole_file(file: &Path, message: String) -> ConfigError {
+    let place = Place::File(file.to_owned());
+    ConfigError { problems: vec![Problem { place, message, hint: None }] }
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    text: &'a str,
+    /// Name and value. A value's place is told by a span behind the text: by `i + 1` bytes for the
+    /// variable at index `i`.
+    overrides: &'a [(String, String)],
+    schema: Schema,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    fn read(mut self) -> Result<Config, ConfigError> {
+        let (root, mistakes) = DeTable::parse_recoverable(self.text);
+        for mistake in mistakes.iter().take(PROBLEMS_MAX) {
+            let hint = "texts and lengths of time stand in quotes: \"30s\"";
+            let span = mistake.span().unwrap_or(0..0);
+            self.note(span, mistake.message().to_owned(), Some(hint.to_owned()));
+        }
+        if !self.problems.is_empty() {
+            return Err(self.error());
+        }
+        let mut table = root.into_inner();
+        self.take_out_unknown_keys(&mut table);
+        self.rebase_paths(&mut table);
+        self.merge(&mut table);
+        let config = self.deserialize(&mut table);
+        if let Some(config) = &config
+            && self.problems.is_empty()
+        {
+            self.check(config, &table);
+        }
+        match config {
+            Some(config) if self.problems.is_empty() => Ok(config),
+            Some(_) | None => Err(self.error()),
+        }
+    }
+
+    fn error(mut self) -> ConfigError {
+        self.problems.sort_by_key(|problem| match &problem.place {
+            Place::File(_) => (0, 0, 0),
+            Place::Text { line, column, .. } => (1, *line, *column),
+            Place::Variable(_) => (2, 0, 0),
+        });
+        ConfigError { problems: self.problems }
+    }
+
+    fn note(&mut self, span: Range<usize>, message: String, hint: Option<String>) {
+        let variable = span.start.checked_sub(self.text.len() + 1);
+        let place = match variable.and_then(|index| self.overrides.get(index)) {
+            Some((name, _)) => Place::Variable(name.clone()),
+            None => Place::of(self.file, self.text, span),
+        };
+        self.problems.push(Problem { place, message, hint });
+    }
+
+    fn take_out_unknown_keys(&mut self, table: &mut DeTable<'a>) {
+        let mut unknown = Vec::new();
+        find_unknown_keys(table, &self.schema, &mut Vec::new(), &mut unknown);
+        for key in unknown.into_iter().take(PROBLEMS_MAX) {
+            self.note(key.span.clone(), key.message, Some(key.hint));
+            remove_at(table, &key.span);
+        }
+    }
+
+    fn rebase_paths(&self, table: &mut DeTable<'a>) {
+        let Some(folder) = self.file.parent().filter(|folder| *folder != Path::new("")) else {
+            return;
+        };
+        let rebase = |value: &mut DeValue<'a>, rebased: &dyn Fn(&str) -> Option<String>| {
+            if let DeValue::String(text) = value
+                && let Some(path) = rebased(text)
+            {
+                *text = path.into();
+            }
+        };
+        let utf8 = |path: PathBuf| path.into_os_string().into_string().ok();
+        for path in PATHS {
+            if let Some(value) = value_at(table, path) {
+                rebase(value, &|text| utf8(folder.join(text)));
+            }
+        }
+        for path in DATABASES {
+            if let Some(value) = value_at(table, path) {
+                rebase(value, &|text| match text.parse::<DatabaseUrl>().ok()? {
+                    DatabaseUrl::Sqlite(file) => {
+                        utf8(folder.join(file)).map(|file| format!("sqlite:{file}"))
+                    }
+                    DatabaseUrl::Postgres(_) => None,
+                });
+            }
+        }
+    }
+
+    fn merge(&mut self, table: &mut DeTable<'a>) {
+        for (index, (name, value)) in self.overrides.iter().enumerate() {
+            let span = self.text.len() + index + 1;
+            let span = span..span;
+            let path = name["ALLO_".len()..].to_ascii_lowercase();
+            let path = path.replace("__", ".").replace('_', "-");
+            let path: Vec<&str> = path.split('.').collect();
+            let value = match self.kind_of(&path) {
+                Ok(kind) => value_from(kind, value),
+                Err((message, hint)) => {
+                    self.note(span, message, Some(hint));
+                    continue;
+                }
+            };
+            match value {
+                Ok(value) => insert(table, &path, span, value),
+                Err(message) => self.note(span, message, None),
+            }
+        }
+    }
+
+    /// The JSON type of a setting, or message and hint if there is no such setting.
+    fn kind_of(&self, path: &[&str]) -> Result<&str, (String, String)> {
+        if path[0] == "trunk" {
+            let hint = "write them into the file".to_owned();
+            return Err(("trunks can't be set by variables".to_owned(), hint));
+        }
+        let mut at = &self.schema;
+        for key in path {
+            let unknown = || {
+                let hint = hint_for(key, at);
+                (format!("there is no setting \"{}\"", path.join(".")), hint)
+            };
+            at = properties(at).and_then(|known| known.get(*key)).ok_or_else(unknown)?;
+        }
+        match type_of(at) {
+            "object" => Err((
+                format!("\"{}\" is a section", path.join(".")),
+                "name a key of it: ALLO_SECTION__KEY".to_owned(),
+            )),
+            kind => Ok(kind),
+        }
+    }
+
+    fn deserialize(&mut self, table: &mut DeTable<'a>) -> Option<Config> {
+        for _ in 0..PROBLEMS_MAX {
+            let document = Spanned::new(0..self.text.len(), table.clone());
+            let mistake = match Config::deserialize(toml::de::Deserializer::from(document)) {
+                Ok(config) => return Some(config),
+                Err(mistake) => mistake,
+            };
+            let span = mistake.span().unwrap_or(0..0);
+            let message = match mistake.message().trim() {
+                message if let Some(key) = message.strip_prefix("missing field ") => {
+                    format!("{} is missing", key.replace('`', "\""))
+                }
+                message => message.to_owned(),
+            };
+            let quotes = message.starts_with("invalid type") && message.contains("expected a str");
+            let hint = quotes.then(|| "put it in quotes; a length of time is \"30s\"".to_owned());
+            self.note(span.clone(), message, hint);
+            if !remove_at(table, &span) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// What types can't say.
+    fn check(&mut self, config: &Config, table: &DeTable<'a>) {
+        let mut wrong = |path: &[&str], message: &str, hint: &str| {
+            let span = span_at(table, path).unwrap_or(0..0);
+            self.note(span, message.to_owned(), Some(hint.to_owned()));
+        };
+        if config.sip.listen.is_empty() {
+            wrong(&["sip", "listen"], "nothing to listen on", "name at least \"udp:0.0.0.0:5060\"");
+        }
+        let limits = &config.sip.limits;
+        for (key, value) in [
+            ("calls", limits.calls),
+            ("calls-per-second", limits.calls_per_second),
+            ("calls-per-second-per-source", limits.calls_per_second_per_source),
+            ("connections", limits.connections),
+        ] {
+            if value == 0 {
+                wrong(&["sip", "limits", key], "nothing would be let in", "use at least 1");
+            }
+        }
+        if config.crm.lookups_at_once == 0 {
+            wrong(&["crm", "lookups-at-once"], "nothing could be looked up", "use at least 1");
+        }
+        match (&config.crm.source, &config.crm.sql) {
+            (CrmSource::Sql, None) => {
+                let hint = "add [crm.sql] with url and customers";
+                wrong(&["crm", "source"], "source is \"sql\", but there is no [crm.sql]", hint);
+            }
+            (CrmSource::Sql | CrmSource::Embedded, Some(sql)) => {
+                let queries = [
+                    ("customers", Some(&sql.customers)),
+                    ("orders", sql.orders.as_ref()),
+                    ("order", sql.order.as_ref()),
+                ];
+                for (key, query) in queries {
+                    if query.is_some_and(|query| !query.contains("$1")) {
+                        let hint = "$1 stands for what is looked up: … where phone = $1";
+                        wrong(&["crm", "sql", key], "the query has no $1", hint);
+                    }
+                }
+            }
+            (CrmSource::Embedded, None) => {}
+        }
+        for (index, trunk) in config.trunks.iter().enumerate() {
+            let number = index.to_string();
+            let at = |key| ["trunk", &number, key];
+            if config.trunks[..index].iter().any(|other| other.name == trunk.name) {
+                wrong(&at("name"), "two trunks have this name", "name each differently");
+            }
+            if trunk.name.trim().is_empty() || trunk.address.trim().is_empty() {
+                wrong(&at("name"), "a trunk needs a name and an address", "fill both in");
+            }
+            if trunk.register && trunk.username.is_none() {
+                wrong(&at("register"), "nobody registers without a username", "add username");
+            }
+            if let Some(number) = &trunk.caller_id
+                && PhoneNumber::parse(number, config.sip.region).is_none()
+            {
+                wrong(&at("caller-id"), "not a phone number", "write it like \"+78003334455\"");
+            }
+        }
+    }
+}
+
+struct UnknownKey {
+    span: Range<usize>,
+    message: String,
+    hint: String,
+}
+
+fn find_unknown_keys(
+    table: &DeTable<'_>,
+    schema: &Schema,
+    path: &mut Vec<String>,
+    unknown: &mut Vec<UnknownKey>,
+) {
+    let Some(known) = properties(schema) else { return };
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        let Some(schema) = known.get(name) else {
+            let section = path.join(".");
+            let message = match (value.get_ref().is_table(), section.as_str()) {
+                (true, "") => format!("unknown section [{name}]"),
+                (_, "") => format!("unknown key \"{name}\" outside of any section"),
+                (_, section) => format!("unknown key \"{name}\" in [{section}]"),
+            };
+            unknown.push(UnknownKey { span: key.span(), message, hint: hint_for(name, schema) });
+            continue;
+        };
+        path.push(name.to_owned());
+        match value.get_ref() {
+            DeValue::Table(inner) => find_unknown_keys(inner, schema, path, unknown),
+            DeValue::Array(items) => {
+                for inner in items.iter().filter_map(|item| item.get_ref().as_table()) {
+                    find_unknown_keys(inner, &schema["items"], path, unknown);
+                }
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
+        path.pop();
+    }
+}
+
+fn hint_for(key: &str, schema: &Schema) -> String {
+    let known: Vec<&str> =
+        properties(schema).into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    match nearest(key, known.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+fn properties(schema: &Schema) -> Option<&serde_json::Map<String, Schema>> {
+    // What may be absent is either of two: an object, or null.
+    let object = schema["anyOf"].get(0).unwrap_or(schema);
+    object["properties"].as_object()
+}
+
+fn type_of(schema: &Schema) -> &str {
+    match &schema["type"] {
+        Schema::String(name) => name,
+        Schema::Array(names) => names.first().and_then(Schema::as_str).unwrap_or("object"),
+        Schema::Null | Schema::Bool(_) | Schema::Number(_) | Schema::Object(_) => "object",
+    }
+}
+
+/// The value of a variable, by the type of its setting.
+fn value_from<'a>(kind: &str, value: &'a str) -> Result<DeValue<'a>, String> {
+    match kind {
+        "string" => Ok(DeValue::String(value.into())),
+        "array" if !value.trim_start().starts_with('[') => {
+            let mut list = DeArray::new();
+            for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+                list.push(Spanned::new(0..0, DeValue::String(item.into())));
+            }
+            Ok(DeValue::Array(list))
+        }
+        _ => match DeValue::parse(value.trim()) {
+            Ok(value) => Ok(value.into_inner()),
+            Err(_) => Err(format!(
+                "\"{value}\" is not {}",
+                if kind == "integer" { "a whole number" } else { "a value of this setting" }
+            )),
+        },
+    }
+}
+
+fn insert<'a>(table: &mut DeTable<'a>, path: &[&str], span: Range<usize>, value: DeValue<'a>) {
+    let [section @ .., key] = path else { return };
+    let mut table = table;
+    for name in section {
+        let name = Spanned::new(span.clone(), (*name).to_owned().into());
+        let empty = || Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
+        match table.entry(name).or_insert_with(empty).get_mut() {
+            DeValue::Table(inner) => table = inner,
+            // A section that is no table is named as a mistake anyway.
+            _ => return,
+        }
+    }
+    let mut value = Spanned::new(span.clone(), value);
+    if let DeValue::Array(items) = value.get_mut() {
+        for item in items.iter_mut() {
+            *item = Spanned::new(span.clone(), item.get_ref().clone());
+        }
+    }
+    let key = (*key).to_owned();
+    table.remove(key.as_str());
+    table.insert(Spanned::new(span, key.into()), value);
+}
+
+fn value_at<'t, 'a>(table: &'t mut DeTable<'a>, path: &[&str]) -> Option<&'t mut DeValue<'a>> {
+    let (key, rest) = path.split_first()?;
+    let value = table.get_mut(*key)?.get_mut();
+    if rest.is_empty() {
+        return Some(value);
+    }
+    match value {
+        DeValue::Table(inner) => value_at(inner, rest),
+        _ => None,
+    }
+}
+
+/// The place of a value, or of the nearest section around it that is there.
+fn span_at(table: &DeTable<'_>, path: &[&str]) -> Option<Range<usize>> {
+    let (key, rest) = path.split_first()?;
+    let value = table.get(*key)?;
+    let inner = match (value.get_ref(), rest) {
+        (DeValue::Table(inner), [_, ..]) => span_at(inner, rest),
+        (DeValue::Array(items), [index, rest @ ..]) => {
+            let item = items.get(index.parse::<usize>().ok()?)?;
+            let inner = item.get_ref().as_table().and_then(|table| span_at(table, rest));
+            inner.or(Some(item.span()))
+        }
+        _ => None,
+    };
+    inner.or(Some(value.span()))
+}
+
+/// Takes the innermost key or value at this place out; false if there is none.
+fn remove_at(table: &mut DeTable<'_>, place: &Range<usize>) -> bool {
+    let holds = |span: Range<usize>| span.start <= place.start && place.end <= span.end;
+    for (_, value) in table.iter_mut() {
+        let removed = match value.get_mut() {
+            DeValue::Table(inner) => remove_at(inner, place),
+            DeValue::Array(items) => items.iter_mut().any(|item| match item.get_mut() {
+                DeValue::Table(inner) => remove_at(inner, place),
+                _ => false,
+            }),
+            _ => false,
+        };
+        if removed {
+            return true;
+        }
+    }
+    let found = table.iter().find(|(key, value)| {
+        let in_item = || match value.get_ref() {
+            DeValue::Array(items) => items.iter().any(|item| holds(item.span())),
+            _ => false,
+        };
+        holds(key.span()) || holds(value.span()) || in_item()
+    });
+    match found.map(|(key, _)| key.get_ref().to_string()) {
+        Some(key) => table.remove(key.as_str()).is_some(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
+        let env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Config::from_text(Path::new("allo.toml"), text, env).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        assert_eq!(read("", &[]), Ok(Config::default()));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("allo.toml");
+        let error = Config::load(Some(&file), []).unwrap_err().to_string();
+        assert!(error.contains("allo.toml: can't be read"), "{error}");
+    }
+
+    #[test]
+    fn all_mistakes_are_named_at_once_with_their_places() {
+        let text = "[sip]\n\
+                    lisen = [\"udp:0.0.0.0:5060\"]\n\
+                    trusted = [\"10.0.0.0/8\", \"ten\"]\n\
+                    [rtp]\n\
+                    dead-after = 30\n\
+                    ports = \"1-2\"\n\
+                    [wbe]\n\
+                    listen = \"x\"\n\
+                    [crm]\n\
+                    source = \"oracle\"\n";
+        insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
+        allo.toml:2:1: unknown key "lisen" in [sip]
+          |
+        2 | lisen = ["udp:0.0.0.0:5060"]
+          | ^^^^^
+          = did you mean "listen"?
+        allo.toml:3:11: "ten" is not an address or network; write "10.0.0.0/8"
+          |
+        3 | trusted = ["10.0.0.0/8", "ten"]
+          |           ^^^^^^^^^^^^^^^^^^^^^
+        allo.toml:5:14: invalid type: integer `30`, expected a string
+          |
+        5 | dead-after = 30
+          |              ^^
+          = put it in quotes; a length of time is "30s"
+        allo.toml:6:9: "1-2" holds ports below 1024, which belong to the system
+          |
+        6 | ports = "1-2"
+          |         ^^^^^
+        allo.toml:7:2: unknown section [wbe]
+          |
+        7 | [wbe]
+          |  ^^^
+          = did you mean "web"?
+        allo.toml:10:10: unknown variant `oracle`, expected `embedded` or `sql`
+           |
+        10 | source = "oracle"
+           |          ^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn a_syntax_mistake_has_its_place() {
+        insta::assert_snapshot!(read("[rtp]\ndead-after = 30s\n", &[]).unwrap_err(), @r#"
+        allo.toml:2:14: string values must be quoted, expected literal string
+          |
+        2 | dead-after = 30s
+          |              ^^^
+          = texts and lengths of time stand in quotes: "30s"
+        "#);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        let text = "[sip]\nlisten = []\n[crm]\nsource = \"sql\"\n\
+                    [[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\nregister = true\n\
+                    [[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\ncaller-id = \"me\"\n";
+        insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
+        allo.toml:2:10: nothing to listen on
+          |
+        2 | listen = []
+          |          ^^
+          = name at least "udp:0.0.0.0:5060"
+        allo.toml:4:10: source is "sql", but there is no [crm.sql]
+          |
+        4 | source = "sql"
+          |          ^^^^^
+          = add [crm.sql] with url and customers
+        allo.toml:8:12: nobody registers without a username
+          |
+        8 | register = true
+          |            ^^^^
+          = add username
+        allo.toml:10:8: two trunks have this name
+           |
+        10 | name = "a"
+           |        ^^^
+           = name each differently
+        allo.toml:12:13: not a phone number
+           |
+        12 | caller-id = "me"
+           |             ^^^^
+           = write it like "+78003334455"
+        "#);
+        let text = "[crm.sql]\nurl = \"sqlite:a.db\"\ncustomers = \"select 1\"\n";
+        insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
+        allo.toml:3:13: the query has no $1
+          |
+        3 | customers = "select 1"
+          |             ^^^^^^^^^^
+          = $1 stands for what is looked up: … where phone = $1
+        "#);
+    }
+
+    #[test]
+    fn a_section_that_lacks_a_key_is_named() {
+        let text =
+            "[crm]\nsource = \"sql\"\n[crm.sql]\nurl = \"sqlite:a.db\"\n[[trunk]]\nname=\"x\"\n";
+        insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
+        allo.toml:3:1: "customers" is missing
+          |
+        3 | [crm.sql]
+          | ^^^^^^^^^
+        allo.toml:5:1: "address" is missing
+          |
+        5 | [[trunk]]
+          | ^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = read(
+            "[web]\nlisten = \"127.0.0.1:1\"\n[crm]\nlookups-at-once = 3\n",
+            &[
+                ("ALLO_WEB__LISTEN", "127.0.0.1:9090"),
+                ("ALLO_SIP__LISTEN", "udp:127.0.0.1:5070, tcp:127.0.0.1:5070"),
+                ("ALLO_SIP__TRUSTED", "[\"10.0.0.0/8\"]"),
+                ("ALLO_SIP__LIMITS__CALLS_PER_SECOND", "7"),
+                ("ALLO_CRM__SQL__URL", "sqlite:shop.db"),
+                ("ALLO_CRM__SQL__CUSTOMERS", "select $1"),
+                ("ALLO_LOG", "json"),
+                ("HOME", "/root"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.web.listen.to_string(), "127.0.0.1:9090");
+        assert_eq!(config.sip.listen[1].to_string(), "tcp:127.0.0.1:5070");
+        assert_eq!(config.sip.trusted[0].to_string(), "10.0.0.0/8");
+        assert_eq!(config.sip.limits.calls_per_second, 7);
+        assert_eq!(config.crm.lookups_at_once, 3);
+        assert_eq!(config.crm.sql.unwrap().url, DatabaseUrl::Sqlite("shop.db".into()));
+    }
+
+    #[test]
+    fn a_mistake_in_the_environment_names_the_variable() {
+        let env = [
+            ("ALLO_WEB__LISTN", "127.0.0.1:9090"),
+            ("ALLO_SIP__LISTEN", "udp:127.0.0.1:5070,5060"),
+            ("ALLO_SIP__LIMITS__CALLS", "many"),
+            ("ALLO_SIP__LIMITS__CONNECTIONS", "\"7\""),
+            ("ALLO_CRM__SQL", "x"),
+            ("ALLO_TRUNK__NAME", "x"),
+        ];
+        insta::assert_snapshot!(read("", &env).unwrap_err(), @r#"
+        ALLO_CRM__SQL: "crm.sql" is a section; name a key of it: ALLO_SECTION__KEY
+        ALLO_SIP__LIMITS__CALLS: "many" is not a whole number
+        ALLO_TRUNK__NAME: trunks can't be set by variables; write them into the file
+        ALLO_WEB__LISTN: there is no setting "web.listn"; did you mean "listen"?
+        ALLO_SIP__LIMITS__CONNECTIONS: invalid type: string "7", expected u32
+        ALLO_SIP__LISTEN: "5060" is not an address to listen on; write "udp:0.0.0.0:5060"
+        "#);
+    }
+
+    #[test]
+    fn paths_of_the_file_are_relative_to_its_folder() {
+        let text = "[database]\nurl = \"sqlite:data/a.db\"\n[prompts]\nfolder = \"/srv/prompts\"\n\
+                    [dialplans]\nfolder = \"plans\"\n";
+        let env = [("ALLO_RECORDINGS__FOLDER".to_owned(), "rec".to_owned())];
+        let config = Config::from_text(Path::new("/etc/allo/my.toml"), text, env).unwrap();
+        assert_eq!(config.database.url, DatabaseUrl::Sqlite("/etc/allo/data/a.db".into()));
+        assert_eq!(config.prompts.folder, Path::new("/srv/prompts"));
+        assert_eq!(config.dialplans.folder, Path::new("/etc/allo/plans"));
+        assert_eq!(config.recordings.folder, Path::new("rec"));
+        let config = Config::from_text(Path::new("/etc/allo/my.toml"), "", []).unwrap();
+        assert_eq!(config, Config::default());
+    }
+}

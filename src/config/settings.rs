@@ -1,0 +1,334 @@
+//! Every section and key of `allo.toml`.
+//!
+//! The comments on the fields are what admins read in `allo config describe`; the values of
+//! `Default` are what a server without a file runs with.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::{
+    DatabaseUrl, Listen, Network, Period, PortRange, Secret, text, text_list, text_option,
+};
+use crate::domain::{Language, Region};
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub sip: Sip,
+    pub rtp: Rtp,
+    pub web: Web,
+    pub database: DatabaseSettings,
+    pub dialplans: Dialplans,
+    pub prompts: Prompts,
+    pub recordings: Recordings,
+    pub crm: Crm,
+    pub shutdown: Shutdown,
+    #[serde(rename = "trunk", skip_serializing_if = "Vec::is_empty")]
+    pub trunks: Vec<Trunk>,
+}
+
+/// Signalling: where calls arrive and whom to believe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Sip {
+    /// Addresses to listen on: `udp:` or `tcp:`, then address and port. 0.0.0.0 is every IPv4
+    /// address of this machine, [::] every IPv6 address.
+    #[schemars(with = "Vec<String>")]
+    #[serde(with = "text_list")]
+    pub listen: Vec<Listen>,
+    /// The address that callers reach this server at, when it stands behind NAT. It is written into
+    /// Contact and SDP. Not set: the address that the caller's packets arrive at.
+    #[schemars(with = "String")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_address: Option<IpAddr>,
+    /// The country whose way of writing numbers is understood: 8 (916) 111-22-33 is +79161112233
+    /// in RU. An ISO 3166 code.
+    #[schemars(with = "String")]
+    #[serde(with = "text")]
+    pub region: Region,
+    /// Addresses or networks of trunks whose P-Asserted-Identity and Remote-Party-ID are believed.
+    /// From anybody else only From counts.
+    #[schemars(with = "Vec<String>")]
+    #[serde(with = "text_list")]
+    pub trusted: Vec<Network>,
+    pub limits: Limits,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let every_address: IpAddr = [0, 0, 0, 0].into();
+        let address = SocketAddr::new(every_address, 5060);
+        Self {
+            listen: vec![Listen::udp(address), Listen::tcp(address)],
+            public_address: None,
+            region: Region::default(),
+            trusted: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What is too much. Calls above a limit get 503 with Retry-After.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Calls at the same time.
+    pub calls: u32,
+    /// New calls in a second, from everybody together.
+    pub calls_per_second: u32,
+    /// New calls in a second from one address. Trusted addresses have only the limit above.
+    pub calls_per_second_per_source: u32,
+    /// TCP connections at the same time.
+    pub connections: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 8000,
+            calls_per_second: 4000,
+            calls_per_second_per_source: 3000,
+            connections: 1000,
+        }
+    }
+}
+
+/// Media.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rtp {
+    /// UDP ports for RTP and RTCP, first and last; a call takes two. Open them in the firewall.
+    #[schemars(with = "String")]
+    #[serde(with = "text")]
+    pub ports: PortRange,
+    /// A call ends when neither RTP nor RTCP came for this long while it was not on hold.
+    pub dead_after: Period,
+}
+
+impl Default for Rtp {
+    fn default() -> Self {
+        Self { ports: PortRange { first: 16_384, last: 32_767 }, dead_after: Period::seconds(30) }
+    }
+}
+
+/// HTTP: /health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Web {
+    /// Address and port. Keep it on 127.0.0.1 or behind a proxy: it asks for no password.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+/// Where calls, and the customers of the embedded CRM, are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatabaseSettings {
+    /// `sqlite:FILE`, created when missing, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Tables
+    /// are created and brought up to date at each start.
+    #[schemars(with = "String")]
+    #[serde(with = "text")]
+    pub url: DatabaseUrl,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { url: DatabaseUrl::Sqlite("allo.db".into()) }
+    }
+}
+
+/// What callers meet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Dialplans {
+    /// Folder of the dialplans (*.kdl); their tests are in its folder `tests`. Changes are taken
+    /// over while calls are up.
+    pub folder: PathBuf,
+}
+
+impl Default for Dialplans {
+    fn default() -> Self {
+        Self { folder: "dialplans".into() }
+    }
+}
+
+/// What callers hear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Prompts {
+    /// Folder of the recordings: LANGUAGE/NAME.wav (8000 Hz, mono, 16 bit) and
+    /// LANGUAGE/catalogue.tsv with their texts.
+    pub folder: PathBuf,
+    pub render: Render,
+}
+
+impl Default for Prompts {
+    fn default() -> Self {
+        Self { folder: "prompts".into(), render: Render::default() }
+    }
+}
+
+/// Programs that speak missing texts for `allo prompts render`, one for each language. Such a
+/// program reads the text (UTF-8) from its standard input and writes a WAV file to {file}. The words
+/// are the program and its arguments; no shell is involved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Render {
+    /// For Russian.
+    #[schemars(with = "Vec<String>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ru: Option<Vec<String>>,
+    /// For English.
+    #[schemars(with = "Vec<String>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub en: Option<Vec<String>>,
+}
+
+impl Render {
+    /// The command for a language.
+    pub fn command(&self, language: Language) -> Option<&[String]> {
+        match language {
+            Language::Russian => self.ru.as_deref(),
+            Language::English => self.en.as_deref(),
+        }
+    }
+}
+
+/// What callers and operators said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recordings {
+    /// Folder for recorded calls.
+    pub folder: PathBuf,
+}
+
+impl Default for Recordings {
+    fn default() -> Self {
+        Self { folder: "recordings".into() }
+    }
+}
+
+/// Where the points and orders of a caller are looked up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Crm {
+    /// "embedded": the tables that `allo crm import` fills. "sql": a database of yours, see
+    /// [crm.sql].
+    #[schemars(with = "String")]
+    pub source: CrmSource,
+    /// No answer within this time counts as a failure; a dialplan may wait less. After three
+    /// failures in a row the CRM is left in peace for five seconds.
+    pub deadline: Period,
+    /// Lookups at the same time; more than these wait, within the deadline.
+    pub lookups_at_once: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<CrmSql>,
+}
+
+impl Default for Crm {
+    fn default() -> Self {
+        Self {
+            source: CrmSource::Embedded,
+            deadline: Period::seconds(4),
+            lookups_at_once: 32,
+            sql: None,
+        }
+    }
+}
+
+/// The kinds of CRM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrmSource {
+    Embedded,
+    Sql,
+}
+
+/// A database of yours, SQLite or PostgreSQL. Only read. Columns are found by name, in any order;
+/// columns that are not there are unknown; numbers, texts and dates of any SQL type are understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CrmSql {
+    /// `sqlite:FILE`, never created, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    #[schemars(with = "String")]
+    #[serde(with = "text")]
+    pub url: DatabaseUrl,
+    /// The customers with the phone number $1 (+79161112233). Columns: name, points, vip, manager,
+    /// language, balance, card, timezone.
+    pub customers: String,
+    /// The orders of the phone number $1. Columns: number, status, due, sum, updated. Not set:
+    /// orders are not known.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<String>,
+    /// The order whose number, without dashes and spaces, is $1 (digits and capital letters). Not
+    /// set: callers can't ask by number for orders that are not their own.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+}
+
+/// The end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Shutdown {
+    /// On SIGTERM new calls are refused and running calls may go on for this long.
+    pub drain: Period,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain: Period::seconds(30) }
+    }
+}
+
+/// A provider of telephone numbers. One [[trunk]] for each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Trunk {
+    /// What this trunk is called in dialplans and logs.
+    pub name: String,
+    /// Host, or host:port, of the provider.
+    pub address: String,
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// User name of the account.
+    pub username: Option<String>,
+    /// Password of the account.
+    #[schemars(with = "String")]
+    #[serde(default, with = "text_option", skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// Whether to register at the provider.
+    #[serde(default)]
+    pub register: bool,
+    /// Calls at the same time.
+    #[serde(default = "Trunk::default_max_calls")]
+    pub max_calls: u32,
+    /// New calls in a second.
+    #[serde(default = "Trunk::default_starts_per_second")]
+    pub starts_per_second: u32,
+    /// The number that called people see.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<String>,
+}
+
+impl Trunk {
+    fn default_max_calls() -> u32 {
+        30
+    }
+
+    fn default_starts_per_second() -> u32 {
+        5
+    }
+}

@@ -1,0 +1,269 @@
+//! Opening the database, bringing it up to date, and asking how it is.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+
+use super::on_pool;
+use super::writer::{CallWriter, WriterLimits};
+use crate::config::DatabaseUrl;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long SQLite waits for another process's write before it says "locked".
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a query waits for a free connection, and for PostgreSQL to be reached.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long [`Store::healthy`] waits.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+const SQLITE_CONNECTIONS_MAX: u32 = 4;
+const POSTGRES_CONNECTIONS_MAX: u32 = 10;
+
+/// The connections to the one database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// The database. Cheap to clone; all clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) pool: Pool,
+}
+
+/// Why the database can't be used. One line, with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "{file}: the folder of the database does not exist; create it, or change [database] url"
+    )]
+    NoFolder { file: PathBuf },
+    #[error("{file} is a folder; [database] url must name a file")]
+    IsFolder { file: PathBuf },
+    #[error(
+        "{file}: the database can't be opened ({why}); look at the permissions of file and folder"
+    )]
+    CantOpen { file: PathBuf, why: String },
+    #[error(
+        "{file} is not a SQLite database, or it is damaged ({why}); move it away, or restore a copy"
+    )]
+    Damaged { file: PathBuf, why: String },
+    #[error("{database} can't be written ({why}); look at its permissions and at the free space")]
+    ReadOnly { database: DatabaseUrl, why: String },
+    #[error("{database} can't be reached ({why}); is it running, and is [database] url right?")]
+    Unreachable { database: DatabaseUrl, why: String },
+    #[error("{database} was made by a newer version of allo; update allo, or use another database")]
+    FromTheFuture { database: DatabaseUrl },
+    #[error("{database} can't be brought up to date: {why}")]
+    Migration { database: DatabaseUrl, why: String },
+    #[error("database: {0}")]
+    Query(#[from] sqlx::Error),
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date. A SQLite file is created when missing.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        let pool = match url {
+            DatabaseUrl::Sqlite(file) => Pool::Sqlite(open_sqlite(file).await?),
+            DatabaseUrl::Postgres(text) => Pool::Postgres(open_postgres(url, text).await?),
+        };
+        let store = Self { pool };
+        // Two processes may create the same tables at the same moment; the second of them finds
+        // everything done when it looks again.
+        if let Err(error) = store.migrate().await {
+            tracing::debug!(%error, "migration failed, once more");
+            store.migrate().await.map_err(|error| migration_error(url, error))?;
+        }
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        match &self.pool {
+            Pool::Sqlite(pool) => SQLITE.run(pool).await,
+            Pool::Postgres(pool) => POSTGRES.run(pool).await,
+        }
+    }
+
+    /// The connections, for the embedded CRM, whose tables live here.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Starts the task that writes call records. One per process.
+    pub fn writer(&self) -> CallWriter {
+        CallWriter::start(self.pool.clone(), WriterLimits::default())
+    }
+
+    /// Writes something small; an error says in one line why nothing can be written. At most two
+    /// seconds.
+    pub async fn healthy(&self) -> Result<(), String> {
+        let write = async {
+            let sql = "insert into meta (name, value) values ('health', 'written') \
+                       on conflict (name) do update set value = excluded.value";
+            on_pool!(&self.pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
+        };
+        match tokio::time::timeout(HEALTH_TIMEOUT, write).await {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(_) => Err("the database takes no write within two seconds".to_owned()),
+        }
+    }
+
+    /// Ends all connections, after the queries under way.
+    pub async fn close(&self) {
+        on_pool!(&self.pool, |pool| pool.close().await);
+    }
+}
+
+async fn open_sqlite(file: &Path) -> Result<SqlitePool, StoreError> {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(StoreError::NoFolder { file: file.to_owned() });
+    }
+    if file.is_dir() {
+        return Err(StoreError::IsFolder { file: file.to_owned() });
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    SqlitePoolOptions::new()
+        .max_connections(SQLITE_CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(|error| sqlite_error(file, &error))
+}
+
+fn sqlite_error(file: &Path, error: &sqlx::Error) -> StoreError {
+    let (file, why) = (file.to_owned(), error.to_string());
+    match sqlite_code(error) {
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => StoreError::Damaged { file, why },
+        Some(SQLITE_READONLY) => StoreError::ReadOnly { database: DatabaseUrl::Sqlite(file), why },
+        Some(_) | None => StoreError::CantOpen { file, why },
+    }
+}
+
+// Result codes of SQLite (sqlite.org/rescode.html).
+const SQLITE_READONLY: u32 = 8;
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_FULL: u32 = 13;
+const SQLITE_NOTADB: u32 = 26;
+
+/// The primary result code: the low byte of the extended one.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let sqlx::Error::Database(error) = error else { return None };
+    error.code()?.parse::<u32>().ok().map(|code| code & 0xFF)
+}
+
+async fn open_postgres(url: &DatabaseUrl, text: &str) -> Result<PgPool, StoreError> {
+    let unreachable = |error: sqlx::Error| StoreError::Unreachable {
+        database: url.clone(),
+        why: error.to_string(),
+    };
+    let options = PgConnectOptions::from_str(text).map_err(unreachable)?;
+    let options = options.application_name("allo");
+    PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(unreachable)
+}
+
+fn migration_error(url: &DatabaseUrl, error: MigrateError) -> StoreError {
+    let database = url.clone();
+    match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+            StoreError::FromTheFuture { database }
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match (url, sqlite_code(&error)) {
+                (DatabaseUrl::Sqlite(file), Some(SQLITE_CORRUPT | SQLITE_NOTADB)) => {
+                    StoreError::Damaged { file: file.clone(), why: error.to_string() }
+                }
+                (DatabaseUrl::Sqlite(_), Some(SQLITE_READONLY | SQLITE_FULL)) => {
+                    StoreError::ReadOnly { database, why: error.to_string() }
+                }
+                _ => StoreError::Migration { database, why: error.to_string() },
+            }
+        }
+        other => StoreError::Migration { database, why: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn message(file: &Path) -> String {
+        let url = DatabaseUrl::Sqlite(file.to_owned());
+        Store::open(&url).await.expect_err("can't be opened").to_string()
+    }
+
+    #[tokio::test]
+    async fn what_is_no_database_gets_one_clear_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no/allo.db");
+        assert!(message(&missing).await.contains("folder of the database does not exist"));
+        assert!(message(folder.path()).await.contains("is a folder"));
+        let text = folder.path().join("text.db");
+        std::fs::write(&text, "not a database at all, but long enough to look at ".repeat(100))
+            .unwrap();
+        let line = message(&text).await;
+        assert!(line.contains("text.db is not a SQLite database"), "{line}");
+        assert!(!line.contains('\n'));
+    }
+
+    #[tokio::test]
+    async fn a_torn_database_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("allo.db");
+        let url = DatabaseUrl::Sqlite(file.clone());
+        let store = Store::open(&url).await.unwrap();
+        store.close().await;
+        let mut bytes = std::fs::read(&file).unwrap();
+        for byte in &mut bytes[200..] {
+            *byte = 0xA5;
+        }
+        std::fs::write(&file, bytes).unwrap();
+        let line = message(&file).await;
+        assert!(line.contains("damaged"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("allo.db"));
+        let store = Store::open(&url).await.unwrap();
+        let Pool::Sqlite(pool) = store.pool() else { panic!("SQLite") };
+        sqlx::query(
+            "insert into _sqlx_migrations values (9999, 'later', current_timestamp, true, x'00', 1)",
+        )
+        .execute(pool)
+        .await
+        .unwrap();
+        store.close().await;
+        let line = Store::open(&url).await.unwrap_err().to_string();
+        assert!(line.contains("newer version of allo"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn an_absent_postgres_gets_one_line_without_its_password() {
+        let url: DatabaseUrl = "postgres://anna:hunter2@127.0.0.1:1/shop".parse().unwrap();
+        let line = Store::open(&url).await.unwrap_err().to_string();
+        assert!(line.contains("postgres://anna:•••@127.0.0.1:1/shop can't be reached"), "{line}");
+    }
+}
