@@ -75,18 +75,18 @@ impl Baresip {
     pub fn dial(folder: &Path, user: &str, uri: &str) -> Self {
         let folder = folder.join("baresip");
         fs::create_dir_all(&folder).unwrap();
-        let heard = folder.join("heard.wav");
         let silence = folder.join("silence.wav");
         allo::phone::wav::save(&silence, &vec![0; 8000 * 60]).unwrap();
+        // sndfile writes down what is decoded; the player itself has no sound card.
         let config = format!(
             "sip_listen 127.0.0.1:{}\ncall_max_calls 1\n\
-             audio_player aufile,{}\naudio_source aufile,{}\naudio_alert aufile,{}\n\
+             audio_player aubridge,nil\naudio_source aufile,{}\nsnd_path {}\n\
              module_path {}\nmodule stdio.so\nmodule g711.so\nmodule aufile.so\n\
+             module aubridge.so\nmodule sndfile.so\n\
              module_tmp account.so\nmodule_app menu.so\n",
             free_address().port(),
-            heard.display(),
             silence.display(),
-            folder.join("alert.wav").display(),
+            folder.display(),
             modules().display(),
         );
         fs::write(folder.join("config"), config).unwrap();
@@ -123,7 +123,9 @@ impl Baresip {
         // SAFETY: kill(2) touches no memory, and the child is not yet waited for.
         unsafe { libc::kill(pid, libc::SIGINT) };
         let _ = self.child.wait();
-        allo::phone::wav::load(&self.folder.join("heard.wav")).unwrap()
+        let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
+        let mut files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
+        allo::phone::wav::load(&files.find(is_heard).expect("baresip recorded")).unwrap()
     }
 }
 
