@@ -2,7 +2,11 @@
 //! message; it sees [`SipEvent`]s and gives [`SipCommand`]s.
 //!
 //! - [`border`]: what the rest of the house sees
+//! - [`sdp`]: session descriptions, read tolerantly and written strictly
+//! - [`offer_answer`]: what we offer and answer, and what was agreed
 
 pub mod border;
+pub(crate) mod offer_answer;
+pub(crate) mod sdp;
 
 pub use border::{Offer, RefuseStatus, SipCommand, SipEvent};
