@@ -26,8 +26,8 @@ const TIMELINE_MAX: usize = 4096;
 const COMMANDS_MAX: usize = 64;
 /// Largest UDP datagram.
 const DATAGRAM_MAX: usize = 65_535;
-/// A key is held 100 ms and followed by a pause; keys by INFO keep the same pace.
-const KEY_PACE: Duration = Duration::from_millis(180);
+/// What one key takes: it is held 100 ms and followed by a pause; keys by INFO keep the same pace.
+pub const KEY_PACE: Duration = Duration::from_millis(180);
 
 /// How to call.
 #[derive(Clone, Debug)]
@@ -116,6 +116,7 @@ enum Command {
     Press(Key, KeyBy),
     HangUp,
     ChangeDirection(Direction),
+    PutAway,
     Listen(oneshot::Sender<Playout>),
 }
 
@@ -211,6 +212,13 @@ impl Call {
         report
     }
 
+    /// Stops at once and tells what was heard; nothing more is sent.
+    pub async fn put_away(self) -> CallReport {
+        // A call that is over has its report already.
+        let _ = self.commands.send(Command::PutAway).await;
+        self.ended().await
+    }
+
     /// The phone dies: no BYE, no more packets.
     pub fn pull_the_plug(self) {
         self.task.abort();
@@ -299,7 +307,12 @@ impl Line {
                 _ = self.rtcp.recv_from(&mut rtcp_buffer) => {}
                 _ = frames.tick() => self.send_frame(&events).await,
                 () = sleep_until(timer) => self.uac.on_timer(self.now()),
-                Some(command) = commands.recv() => self.obey(command),
+                Some(command) = commands.recv() => {
+                    if matches!(command, Command::PutAway) {
+                        return self.report;
+                    }
+                    self.obey(command);
+                }
             }
         }
     }
@@ -372,6 +385,7 @@ impl Line {
             }
             Command::HangUp => self.uac.hang_up(now),
             Command::ChangeDirection(direction) => self.uac.change_direction(now, direction),
+            Command::PutAway => {}
             // Who asked may have gone away.
             Command::Listen(reply) => drop(reply.send(self.report.playout.clone())),
         }

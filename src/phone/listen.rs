@@ -137,6 +137,55 @@ pub fn identify(heard: &[i16], candidates: &[Recording]) -> Vec<Heard> {
     accepted
 }
 
+/// Names recordings while the call goes on.
+pub struct Listener {
+    candidates: Vec<Recording>,
+    /// Up to here, in samples, everything is named.
+    cursor: usize,
+}
+
+impl Listener {
+    pub fn new(candidates: Vec<Recording>) -> Self {
+        Self { candidates, cursor: 0 }
+    }
+
+    /// The recordings that were heard to their end since the last time, by time. `samples` is all
+    /// that was heard so far.
+    pub fn advance(&mut self, samples: &[i16]) -> Vec<Heard> {
+        /// What is longer ago without being named is given up.
+        const LOOK_BACK: usize = 15_000 * PER_MS;
+        self.cursor = self.cursor.max(samples.len().saturating_sub(LOOK_BACK));
+        let mut named = Vec::new();
+        while let Some(next) = self.next(&samples[self.cursor.min(samples.len())..]) {
+            let at_ms = next.at_ms + samples_to_ms(self.cursor);
+            let heard = Heard { at_ms, ..next };
+            self.cursor = ms_to_samples(heard.end_ms()).saturating_sub(OVERLAP);
+            named.push(heard);
+        }
+        named
+    }
+
+    /// The earliest complete one; of several at one place, the longest.
+    fn next(&self, tail: &[i16]) -> Option<Heard> {
+        let ear = Ear::new(tail);
+        let complete = |recording| ear.find(recording, 0).filter(|heard| heard.complete);
+        let all = self.candidates.iter().filter_map(complete);
+        all.min_by_key(|heard| (heard.at_ms / 50, std::cmp::Reverse(heard.length_ms)))
+    }
+
+    /// What of a recording that is not complete was heard last, for a prompt that was cut.
+    pub fn cut(&self, samples: &[i16]) -> Option<Heard> {
+        let tail = &samples[self.cursor.min(samples.len())..];
+        let ear = Ear::new(tail);
+        let longest = self
+            .candidates
+            .iter()
+            .filter_map(|recording| ear.find(recording, 0))
+            .max_by_key(|heard| heard.length_ms)?;
+        Some(Heard { at_ms: longest.at_ms + samples_to_ms(self.cursor), ..longest })
+    }
+}
+
 /// Heard audio, prepared for being searched many times.
 pub struct Ear<'a> {
     samples: &'a [i16],
@@ -183,6 +232,9 @@ impl<'a> Ear<'a> {
         let mut last_fits = [0.0, 0.0];
         (first_hop..=places).filter_map(move |hop| {
             if hop == places {
+                return None;
+            }
+            if !self.is_loud(hop) && !self.curve.get(hop + 1).is_some_and(|&rms| rms >= QUIET_RMS) {
                 return None;
             }
             if is_flat {
@@ -446,6 +498,26 @@ mod tests {
         assert!((1140..=1240).contains(&found.length_ms), "{found:?}");
         let missing = contains_in_order(&heard, std::slice::from_ref(&recording)).unwrap_err();
         assert!(missing.to_string().starts_with("long was not heard at all; only 1"), "{missing}");
+    }
+
+    #[test]
+    fn a_listener_names_each_recording_once_as_it_ends() {
+        let all = vec![speech("a", 1, 600), speech("b", 2, 400), speech("c", 3, 900)];
+        let heard: Vec<i16> = all.iter().flat_map(|recording| coarse(&recording.samples)).collect();
+        let mut listener = Listener::new(all);
+        let mut named = Vec::new();
+        for until in (0..heard.len() - 400 * PER_MS).step_by(100 * PER_MS) {
+            named.extend(
+                listener
+                    .advance(&heard[..until])
+                    .into_iter()
+                    .map(|heard| (heard.id.as_str().to_owned(), heard.at_ms)),
+            );
+        }
+        assert_eq!(named, [("a".to_owned(), 0), ("b".to_owned(), 600)]);
+        let cut = listener.cut(&heard[..heard.len() - 400 * PER_MS]).unwrap();
+        assert_eq!((cut.id.as_str(), cut.at_ms, cut.complete), ("c", 1000, false));
+        assert!(cut.length_ms > 400, "{cut:?}");
     }
 
     #[test]

@@ -22,9 +22,9 @@ mod uac;
 pub mod wav;
 mod wire;
 
-pub use call::{Call, CallOptions, CallReport, NotAnswered};
+pub use call::{Call, CallOptions, CallReport, KEY_PACE, NotAnswered};
 pub use keys::{KeyBy, KeyScript, KeyStep};
-pub use listen::{Ear, Heard, Missing, Recording, contains_in_order, identify};
+pub use listen::{Ear, Heard, Listener, Missing, Recording, contains_in_order, identify};
 pub use playout::{Arrival, Playout, ReceiveReport};
 pub use timeline::{Ending, PhoneEvent, TimelineEvent};
 pub use uac::From;
