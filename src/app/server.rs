@@ -8,16 +8,17 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, CrmSource};
 use crate::core::{Event, Hub};
-use crate::crm::{self, Crm, EmbeddedCrm, Guarded, SqlCrm};
+use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
 use crate::domain::PhoneNumber;
-use crate::media::{self, MediaEngine, MediaSettings, PromptLibrary};
+use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{SipSettings, SipStack};
-use crate::store::{CallWriter, Store};
-use crate::web::{self, Health};
+use crate::store::{CallWriter, Pool, Store};
+use crate::web::{Health, Web};
 
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
@@ -35,7 +36,9 @@ pub struct Server {
     config: Config,
     sip: SipStack,
     media: MediaEngine,
-    web: web::Running,
+    web: Web,
+    web_shutdown: CancellationToken,
+    health: Health,
     store: Store,
     calls: CallWriter,
     calls_up: watch::Receiver<usize>,
@@ -43,7 +46,7 @@ pub struct Server {
     event_loop: JoinHandle<()>,
     reloading: JoinHandle<()>,
     numbers: Vec<String>,
-    sample_customers: u64,
+    has_sample: bool,
 }
 
 impl Server {
@@ -58,16 +61,21 @@ impl Server {
             warn!("{warning}");
         }
         let store = Store::open(&config.database.url).await?;
-        let sample_customers = fill_sample(&config, &store).await?;
+        let has_sample = fill_sample(&config, &store).await?;
         let lost = store.close_lost_calls(clock.now()).await?;
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
-        let health = Health::new();
-        let web = web::serve(config.web.listen, health.clone()).await?;
+        let database = store.clone();
+        let health = Health::new(move || {
+            let database = database.clone();
+            async move { database.healthy().await }
+        });
+        let web_shutdown = CancellationToken::new();
+        let web = Web::start(config.web.listen, health.clone(), web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
         let (media_events, media) = mpsc::channel(EVENTS_MAX);
-        let engine = MediaEngine::start(media_settings(&config), library.clone(), media_events)
+        let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)
             .context("the RTP engine can't start")?;
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
         let stack = SipStack::start(sip_settings(&config), sip_events).await?;
@@ -86,12 +94,15 @@ impl Server {
         let inputs = Inputs { sip, media, control: controls };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
-        health.ready(&store);
+        health.set_plan(Ok(()));
+        health.set_sip(Ok(()));
         Ok(Self {
             config,
             sip: stack,
             media: engine,
             web,
+            web_shutdown,
+            health,
             store,
             calls,
             calls_up: calls_up_seen,
@@ -99,7 +110,7 @@ impl Server {
             event_loop,
             reloading,
             numbers,
-            sample_customers,
+            has_sample,
         })
     }
 
@@ -122,9 +133,9 @@ impl Server {
         &self.numbers
     }
 
-    /// Sample customers that this start put into an empty CRM.
-    pub fn sample_customers(&self) -> u64 {
-        self.sample_customers
+    /// Whether this start, the very first, put sample customers into the CRM.
+    pub fn has_sample(&self) -> bool {
+        self.has_sample
     }
 
     pub fn store(&self) -> &Store {
@@ -138,6 +149,7 @@ impl Server {
         let up = *self.calls_up.borrow();
         info!(calls = up, limit_s = drain.as_secs(), "stopping: new calls are refused");
         self.reloading.abort();
+        self.health.set_draining();
         self.sip.start_drain();
         self.tell(Event::DrainStarted).await;
         if tokio::time::timeout(drain, self.last_call()).await.is_err() {
@@ -154,7 +166,8 @@ impl Server {
         if lost > 0 {
             warn!(facts = lost, "the database did not take the last facts in time");
         }
-        self.web.shutdown().await;
+        self.web_shutdown.cancel();
+        self.web.ended().await;
         self.store.close().await;
         info!("stopped");
     }
@@ -182,20 +195,31 @@ async fn load_plans(config: &Config) -> anyhow::Result<plans::Loaded> {
 }
 
 /// Fills an embedded CRM that was never used, so that there is somebody to call as.
-async fn fill_sample(config: &Config, store: &Store) -> anyhow::Result<u64> {
+async fn fill_sample(config: &Config, store: &Store) -> anyhow::Result<bool> {
     match config.crm.source {
-        CrmSource::Embedded => Ok(crm::fill_sample(store.pool(), config.sip.region).await?),
-        CrmSource::Sql => Ok(0),
+        CrmSource::Embedded => Ok(EmbeddedCrm::new(crm_pool(store)).fill_if_new().await?),
+        CrmSource::Sql => Ok(false),
     }
 }
 
 fn open_crm(config: &Config, store: &Store) -> anyhow::Result<Arc<dyn Crm>> {
-    let crm: Arc<dyn Crm> = match (config.crm.source, &config.crm.sql) {
-        (CrmSource::Embedded, _) => Arc::new(EmbeddedCrm::new(store.pool().clone())),
-        (CrmSource::Sql, Some(sql)) => Arc::new(SqlCrm::new(sql, config.sip.region)?),
-        (CrmSource::Sql, None) => anyhow::bail!("[crm] source is \"sql\", but there is no [crm.sql]"),
+    let guards = Guards::of(&config.crm);
+    let crm: Box<dyn Crm> = match (config.crm.source, &config.crm.sql) {
+        (CrmSource::Embedded, _) => Box::new(EmbeddedCrm::new(crm_pool(store))),
+        (CrmSource::Sql, Some(sql)) => Box::new(SqlCrm::new(sql, guards.deadline)?),
+        (CrmSource::Sql, None) => {
+            anyhow::bail!("[crm] source is \"sql\", but there is no section [crm.sql]")
+        }
     };
-    Ok(Arc::new(Guarded::new(crm, &config.crm)))
+    Ok(Arc::new(Guarded::new(crm, guards)))
+}
+
+/// The tables of the embedded CRM live in the store's database.
+pub fn crm_pool(store: &Store) -> crate::crm::Pool {
+    match store.pool() {
+        Pool::Sqlite(pool) => crate::crm::Pool::Sqlite(pool.clone()),
+        Pool::Postgres(pool) => crate::crm::Pool::Postgres(pool.clone()),
+    }
 }
 
 fn media_settings(config: &Config) -> MediaSettings {

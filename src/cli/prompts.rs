@@ -8,21 +8,91 @@ pub mod wanted;
 mod wav;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 pub use self::wanted::Wanted;
+use crate::app::plans;
+use crate::config::Config;
 use crate::domain::{Language, RecordingId};
 use crate::speech::Catalogue;
+
+#[derive(Debug, Subcommand)]
+pub enum PromptsCommand {
+    /// List recordings without a text, texts without a recording, and what the dialplans say that
+    /// nobody has spoken yet. Exit code 1 if something is missing.
+    Missing(PromptsArgs),
+    /// Speak what is missing with the programs of [prompts.render].
+    Render(PromptsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct PromptsArgs {
+    /// One JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks for what callers can't hear, and speaks it if asked to.
+pub async fn run(config: &Config, command: PromptsCommand) -> anyhow::Result<ExitCode> {
+    let folder = &config.prompts.folder;
+    let catalogue = plans::read_catalogue(folder)?;
+    let mut wanted = Wanted::default();
+    for source in plans::read_sources(&config.dialplans.folder)? {
+        let name = &source.name;
+        wanted.add_plan(&source.text).map_err(|why| anyhow::anyhow!("{name}: {why}"))?;
+    }
+    let mut gaps = missing(folder, &catalogue, &wanted)?;
+    let args = match command {
+        PromptsCommand::Missing(args) => args,
+        PromptsCommand::Render(args) => {
+            gaps = render_all(config, gaps).await;
+            args
+        }
+    };
+    if args.json {
+        println!("{:#}", serde_json::json!({ "missing": gaps }));
+    } else if gaps.is_empty() {
+        println!("nothing is missing");
+    } else {
+        for gap in &gaps {
+            println!("{gap}");
+        }
+    }
+    Ok(if gaps.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Renders what can be rendered; what is left over is returned.
+async fn render_all(config: &Config, gaps: Vec<Gap>) -> Vec<Gap> {
+    let mut left = Vec::new();
+    for gap in gaps {
+        let command = config.prompts.render.command(gap.language);
+        let rendered = match command {
+            _ if !gap.can_be_rendered() => Err(anyhow::anyhow!("there is no text to speak")),
+            None => Err(anyhow::anyhow!("[prompts.render] names no program for {}", gap.language)),
+            Some(command) => render(&config.prompts.folder, &gap, command).await,
+        };
+        match rendered {
+            Ok(ms) => eprintln!("{}/{}: {ms} ms", gap.language, gap.id),
+            Err(error) => {
+                eprintln!("{}/{}: {error:#}", gap.language, gap.id);
+                left.push(gap);
+            }
+        }
+    }
+    left
+}
 
 /// A recording that can't be heard, or can't be named by its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +116,23 @@ pub enum GapKind {
     NewText,
     /// A dialplan names it, or a value needs it, and there is neither row nor file.
     Unknown,
+}
+
+/// `ru/phrase/greeting: no WAV file; text: …`
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            GapKind::NoFile => "in the catalogue, but there is no WAV file",
+            GapKind::NoText => "there is a WAV file, but no text in the catalogue",
+            GapKind::NewText => "said by a dialplan, never recorded",
+            GapKind::Unknown => "a dialplan wants it, and nobody knows its text",
+        };
+        write!(f, "{}/{}: {what}", self.language, self.id)?;
+        match &self.text {
+            Some(text) => write!(f, "; text: {text}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Gap {

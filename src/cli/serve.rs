@@ -32,8 +32,8 @@ fn print_banner(server: &Server) {
     println!("  SIP      {}", server.sip_addresses().join("  "));
     println!("  numbers  {}", server.numbers().join("  "));
     println!("  health   http://{}/health", server.web_address());
-    if server.sample_customers() > 0 {
-        println!("  CRM      filled with {} sample customers", server.sample_customers());
+    if server.has_sample() {
+        println!("  CRM      filled with sample customers; allo crm import replaces them by yours");
     }
     println!("Try it:");
     if let Some(number) = server.numbers().iter().find(|number| !number.starts_with('+')) {
