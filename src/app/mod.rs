@@ -1,1 +1,15 @@
-//! app
+//! The shell that wires everything: reads settings and files, starts the parts, owns the event loop.
+//!
+//! - [`server`]: start and shutdown of a whole server
+//! - [`event_loop`]: the one owner of all call state
+//! - [`plans`]: dialplans and recordings, from folders to checked values
+//! - [`reload`]: when files change or SIGHUP comes
+//! - [`clock`]: the only place where the time is read
+
+pub mod clock;
+pub mod event_loop;
+pub mod plans;
+pub mod reload;
+pub mod server;
+
+pub use server::Server;

@@ -3,6 +3,8 @@
 //! The server runs in the same process, on free ports, but the phone reaches it only by SIP and RTP,
 //! and the verdict comes from the audio alone.
 
+pub mod server;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,12 @@
 //!
 //! - [`border`]: what the rest of the house sees
 //! - [`message`]: requests and responses, read and written
+//! - [`sdp`]: session descriptions, read tolerantly and written strictly
+//! - [`offer_answer`]: what we offer and answer, and what was agreed
 
 pub mod border;
 pub mod message;
+pub(crate) mod offer_answer;
+pub(crate) mod sdp;
 
 pub use border::{Offer, RefuseStatus, SipCommand, SipEvent};
