@@ -5,21 +5,38 @@ mod support;
 use std::time::Duration;
 
 use allo::domain::{Codec, Direction};
-use allo::phone::{Call, CallOptions, Ending, From, KeyBy, PhoneEvent};
+use allo::phone::{Call, CallOptions, Ending, From, KeyBy, PhoneEvent, Transport};
 use support::eventually;
 use support::peers::SippCallee;
 
-fn options(callee: &SippCallee) -> CallOptions {
+/// Calls until the callee's socket is open.
+async fn call(callee: &SippCallee, transport: Transport) -> Call {
     let from = From::Number { user: "+79160000001".into(), display: Some("Анна".into()) };
-    CallOptions { codecs: vec![Codec::Pcmu], ..CallOptions::new(callee.address, "service", from) }
+    let options = CallOptions {
+        codecs: vec![Codec::Pcmu],
+        transport,
+        ..CallOptions::new(callee.address, "service", from)
+    };
+    let dial = async || Call::dial(options.clone()).await.ok();
+    let mut call = eventually("a connection", Duration::from_secs(10), dial).await;
+    call.answered(Duration::from_secs(10)).await.unwrap();
+    call
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_to_sipp_over_tcp_is_answered_and_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let callee = SippCallee::start(folder.path(), Transport::Tcp);
+    let report = call(&callee, Transport::Tcp).await.hang_up().await;
+    assert_eq!(report.ending(), Some(Ending::ByUs));
+    assert_eq!(report.final_status(), Some(200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_to_sipp_is_answered_heard_and_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let callee = SippCallee::start(folder.path());
-    let mut call = Call::dial(options(&callee)).await.unwrap();
-    call.answered(Duration::from_secs(10)).await.unwrap();
+    let callee = SippCallee::start(folder.path(), Transport::Udp);
+    let call = call(&callee, Transport::Udp).await;
     // SIPp offers no telephone-event, so the key goes out as a tone, and comes back as it was sent.
     call.press(support::key('5'), KeyBy::Event).await;
     eventually("the echo of our tone", Duration::from_secs(10), async || {

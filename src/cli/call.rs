@@ -16,7 +16,7 @@ use crate::app::clock::Clock;
 use crate::domain::{Key, PhoneNumber, Pii, Region};
 use crate::phone::{
     Call, CallOptions, CallReport, From, KeyBy, KeyScript, KeyStep, PhoneEvent, ReceiveReport,
-    TimelineEvent, wav,
+    TimelineEvent, Transport, wav,
 };
 
 /// How long a call lasts when nobody sits at the keyboard.
@@ -36,6 +36,9 @@ pub struct CallArgs {
     /// Where the server listens.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5060")]
     server: String,
+    /// What carries SIP.
+    #[arg(long, value_enum, default_value = "udp")]
+    transport: Transport,
     /// Caller's number; "anonymous" withholds it.
     #[arg(long, value_name = "PHONE", default_value = "allo-phone")]
     from: String,
@@ -82,8 +85,11 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     let server = resolve(&args.server).await?;
     let started = Clock::start().now();
     let by_hand = args.keys.is_none() && std::io::stdin().is_terminal();
-    let options = CallOptions::new(server, &args.number, caller(&args.from));
-    let mut call = Call::dial(options).await.context("the phone can't open its sockets")?;
+    let options = CallOptions {
+        transport: args.transport,
+        ..CallOptions::new(server, &args.number, caller(&args.from))
+    };
+    let mut call = Call::dial(options).await.with_context(|| format!("no way to {server}"))?;
     converse(&mut call, &args, by_hand).await;
     let report = leave(call, &args).await;
     let wav = args.wav.clone().unwrap_or_else(|| default_file(&args.number));

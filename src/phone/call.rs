@@ -13,8 +13,9 @@ use super::keys::{KeyBy, KeyScript, KeyStep};
 use super::playout::Playout;
 use super::sdp::{Agreement, Offering};
 use super::sender::Sender;
+use super::socket::SipSocket;
 use super::timeline::{Ending, PhoneEvent, TimelineEvent};
-use super::uac::{Dialling, From, Output, Uac};
+use super::uac::{Dialling, From, Output, Transport, Uac};
 use super::wire::Incoming;
 use crate::domain::{Codec, Direction, Key};
 
@@ -36,6 +37,7 @@ pub struct CallOptions {
     /// `100`, `+78003334455`.
     pub number: String,
     pub from: From,
+    pub transport: Transport,
     /// In order of preference; PCMA and PCMU unless said otherwise.
     pub codecs: Vec<Codec>,
     /// Offers telephone-event with this payload type; 101 unless said otherwise, `None`: not at all.
@@ -52,6 +54,7 @@ impl CallOptions {
             server,
             number: number.into(),
             from,
+            transport: Transport::Udp,
             codecs: Codec::ALL.to_vec(),
             event_payload_type: Some(101),
             offerless: false,
@@ -233,7 +236,7 @@ struct Line {
     remote_rtp: Option<SocketAddr>,
     may_send: bool,
     codecs_by_type: Vec<(u8, Codec)>,
-    sip: UdpSocket,
+    sip: SipSocket,
     rtp: UdpSocket,
     rtcp: UdpSocket,
     begun: Instant,
@@ -243,7 +246,7 @@ struct Line {
 impl Line {
     async fn open(options: CallOptions) -> io::Result<Self> {
         let ip = local_ip_towards(options.server).await?;
-        let sip = UdpSocket::bind((ip, 0)).await?;
+        let sip = SipSocket::open(options.transport, ip, options.server).await?;
         let (rtp, rtcp) = bind_rtp_pair(ip).await?;
         let accept = Offering {
             codecs: options.codecs.clone(),
@@ -253,7 +256,8 @@ impl Line {
         let uac = Uac::new(Dialling {
             number: options.number.clone(),
             server: options.server,
-            local: sip.local_addr()?,
+            local: sip.local_address()?,
+            transport: options.transport,
             from: options.from.clone(),
             offer: (!options.offerless).then(|| accept.clone()),
             accept,
@@ -281,7 +285,6 @@ impl Line {
         mut commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<TimelineEvent>,
     ) -> CallReport {
-        let mut sip_buffer = vec![0; DATAGRAM_MAX];
         let mut rtp_buffer = vec![0; DATAGRAM_MAX];
         let mut rtcp_buffer = vec![0; DATAGRAM_MAX];
         let mut frames = tokio::time::interval(Duration::from_millis(20));
@@ -298,8 +301,8 @@ impl Line {
                 Ok((length, _)) = self.rtp.recv_from(&mut rtp_buffer) => {
                     self.hear(&rtp_buffer[..length], &events);
                 }
-                Ok((length, _)) = self.sip.recv_from(&mut sip_buffer) => {
-                    if let Some(message) = Incoming::read(&sip_buffer[..length]) {
+                message = self.sip.receive() => {
+                    if let Some(message) = Incoming::read(&message) {
                         self.uac.receive(self.now(), &message);
                     }
                 }
@@ -324,7 +327,7 @@ impl Line {
     async fn carry_out(&mut self, events: &mpsc::Sender<TimelineEvent>) {
         while let Some(output) = self.uac.poll() {
             match output {
-                Output::Send(bytes) => send_or_lose(&self.sip, &bytes, self.options.server).await,
+                Output::Send(bytes) => self.sip.send(&bytes).await,
                 Output::Tell(event) => self.tell(event, events),
                 Output::Media(agreement) => self.agree(agreement),
             }

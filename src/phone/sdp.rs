@@ -1,9 +1,11 @@
 //! The phone's offers and answers (RFC 3264, RFC 8866): one audio stream, G.711 and
-//! telephone-event. Like RTP, read here independently of the server's own reading.
+//! telephone-event.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::domain::{Codec, Direction};
+use crate::domain::Codec;
+use crate::domain::Direction::{self, Inactive, RecvOnly, SendOnly, SendRecv};
+use crate::sip::sdp::{Connection, Description, Media};
 
 /// What the phone can do, and where it listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,37 +100,33 @@ struct Offered {
 
 impl Offered {
     fn read(body: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(body).ok()?;
-        let mut address: Option<IpAddr> = None;
-        let mut audio: Option<(u16, Vec<u8>)> = None;
-        let mut direction = Direction::SendRecv;
-        let mut maps: Vec<(u8, String)> = Vec::new();
-        let mut is_other_stream = false;
-        for line in text.lines() {
-            let (kind, value) = line.split_once('=')?;
-            match kind {
-                "m" if audio.is_none() && value.starts_with("audio ") => {
-                    audio = Some(media_line(value)?);
-                    is_other_stream = false;
-                }
-                "m" => is_other_stream = true,
-                _ if is_other_stream => {}
-                "c" => address = Some(value.rsplit(' ').next()?.parse().ok()?),
-                "a" => {
-                    if let Some(named) = direction_named(value) {
-                        direction = named;
-                    } else if let Some((number, name)) =
-                        value.strip_prefix("rtpmap:").and_then(|map| map.split_once(' '))
-                    {
-                        maps.push((number.parse().ok()?, name.to_ascii_uppercase()));
-                    }
-                }
-                _ => {}
-            }
+        let description = Description::parse(body).ok()?;
+        let audio = description.media.iter().find(|media| media.kind == "audio")?;
+        let (Connection::Address(ip), 1..) =
+            (audio.connection.or(description.connection)?, audio.port)
+        else {
+            return Self::on_hold(&description, audio);
+        };
+        Self::of(&description, audio, SocketAddr::new(ip, audio.port))
+    }
+
+    /// The hold of RFC 2543: an address that is nowhere.
+    fn on_hold(description: &Description, audio: &Media) -> Option<Self> {
+        let connection = audio.connection.or(description.connection)?;
+        if connection != Connection::Hold || audio.port == 0 {
+            return None;
         }
-        let (port, numbers) = audio.filter(|(port, _)| *port != 0)?;
+        let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), audio.port);
+        Self::of(description, audio, nowhere)
+    }
+
+    fn of(description: &Description, audio: &Media, remote: SocketAddr) -> Option<Self> {
+        let numbers: Vec<u8> = audio.formats.iter().filter_map(|n| n.parse().ok()).collect();
         let name_of = |number: u8| {
-            maps.iter().find(|(mapped, _)| *mapped == number).map(|(_, name)| name.as_str())
+            let maps = audio.attributes.iter().filter(|attribute| attribute.name == "rtpmap");
+            let mut names = maps.filter_map(|map| map.value.split_once(' '));
+            let is_it = |(mapped, _): &(&str, &str)| mapped.parse() == Ok(number);
+            names.find(is_it).map(|(_, name)| name.trim().to_ascii_uppercase())
         };
         let codec_of = |number: u8| {
             Codec::ALL.into_iter().find(|codec| match name_of(number) {
@@ -136,12 +134,14 @@ impl Offered {
                 None => codec.static_payload_type() == number,
             })
         };
-        let is_event = |number: &u8| name_of(*number) == Some("TELEPHONE-EVENT/8000");
+        let is_event = |number: &u8| name_of(*number).is_some_and(|n| n == "TELEPHONE-EVENT/8000");
+        let directions = [SendRecv, SendOnly, RecvOnly, Inactive];
+        let is_named = |d: &Direction| description.attribute(audio, direction_name(*d)).is_some();
         Some(Self {
             codecs: numbers.iter().filter_map(|&n| Some((n, codec_of(n)?))).collect(),
             event_payload_type: numbers.iter().copied().find(is_event),
-            remote: SocketAddr::new(address?, port),
-            direction,
+            remote,
+            direction: directions.into_iter().find(is_named).unwrap_or(SendRecv),
         })
     }
 
@@ -163,37 +163,22 @@ impl Offered {
     }
 }
 
-/// Port and payload types of `audio PORT RTP/AVP N N N`.
-fn media_line(value: &str) -> Option<(u16, Vec<u8>)> {
-    let mut words = value.split_ascii_whitespace().skip(1);
-    let port = words.next()?.parse().ok()?;
-    let numbers = words.skip(1).map(|number| number.parse().ok()).collect::<Option<_>>()?;
-    Some((port, numbers))
-}
-
 fn direction_of(sends: bool, receives: bool) -> Direction {
     match (sends, receives) {
-        (true, true) => Direction::SendRecv,
-        (true, false) => Direction::SendOnly,
-        (false, true) => Direction::RecvOnly,
-        (false, false) => Direction::Inactive,
+        (true, true) => SendRecv,
+        (true, false) => SendOnly,
+        (false, true) => RecvOnly,
+        (false, false) => Inactive,
     }
 }
 
 fn direction_name(direction: Direction) -> &'static str {
     match direction {
-        Direction::SendRecv => "sendrecv",
-        Direction::SendOnly => "sendonly",
-        Direction::RecvOnly => "recvonly",
-        Direction::Inactive => "inactive",
+        SendRecv => "sendrecv",
+        SendOnly => "sendonly",
+        RecvOnly => "recvonly",
+        Inactive => "inactive",
     }
-}
-
-fn direction_named(name: &str) -> Option<Direction> {
-    use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
-    [SendRecv, SendOnly, RecvOnly, Inactive]
-        .into_iter()
-        .find(|direction| direction_name(*direction) == name.trim())
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub struct Dialling {
     pub server: SocketAddr,
     /// Where our SIP socket is reached.
     pub local: SocketAddr,
+    pub transport: Transport,
     pub from: From,
     /// `None`: the INVITE carries no offer; the answer goes into the ACK.
     pub offer: Option<Offering>,
@@ -35,6 +36,16 @@ pub struct Dialling {
     pub accept: Offering,
     /// Makes tags, branches and the Call-ID unlike those of other calls.
     pub unique: String,
+}
+
+/// What carries SIP messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// Requests are repeated until they are answered.
+    #[default]
+    Udp,
+    /// One connection, opened by us; the transport repeats what gets lost.
+    Tcp,
 }
 
 /// The caller as the From header shows it.
@@ -459,7 +470,7 @@ impl Uac {
         let (sequence, method) = &message.cseq;
         text += &format!("From: {}\r\nTo: {}\r\n", message.from, message.to);
         text += &format!("Call-ID: {}\r\nCSeq: {sequence} {method}\r\n", message.call_id);
-        text += &format!("Contact: <sip:phone@{}>\r\n{ALLOW}", self.dialling.local);
+        text += &format!("Contact: {}\r\n{ALLOW}", self.contact("phone"));
         let bytes = finish(text, sdp.map(|sdp| ("application/sdp", sdp)));
         if message.call_id == self.call_id() {
             self.answered_request = Some((*sequence, method.clone(), bytes.clone()));
@@ -514,7 +525,7 @@ impl Uac {
             branch,
             sequence,
             bytes,
-            resend_at: Some(now + T1),
+            resend_at: (self.dialling.transport == Transport::Udp).then(|| now + T1),
             interval: T1,
             give_up_at: now + GIVE_UP,
         });
@@ -531,7 +542,11 @@ impl Uac {
         headers: &str,
         body: Option<(&str, String)>,
     ) -> Vec<u8> {
-        let Dialling { local, from, unique, .. } = &self.dialling;
+        let Dialling { local, from, unique, transport, .. } = &self.dialling;
+        let via = match transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
         let (from, user) = match from {
             From::Number { user, display } => {
                 let display = display.as_deref().map(quote).unwrap_or_default();
@@ -543,15 +558,24 @@ impl Uac {
             }
         };
         let mut text = format!("{method} {target} SIP/2.0\r\n");
-        text += &format!("Via: SIP/2.0/UDP {local};rport;branch={branch}\r\n");
+        text += &format!("Via: SIP/2.0/{via} {local};rport;branch={branch}\r\n");
         text += "Max-Forwards: 70\r\n";
         for route in &self.routes {
             text += &format!("Route: {route}\r\n");
         }
         text += &format!("From: {from};tag={unique}\r\nTo: {to}\r\n");
         text += &format!("Call-ID: {}\r\nCSeq: {sequence} {method}\r\n", self.call_id());
-        text += &format!("Contact: <sip:{user}@{local}>\r\nUser-Agent: allo-phone\r\n{headers}");
+        text += &format!("Contact: {}\r\n", self.contact(&user));
+        text += &format!("User-Agent: allo-phone\r\n{headers}");
         finish(text, body)
+    }
+
+    fn contact(&self, user: &str) -> String {
+        let transport = match self.dialling.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        };
+        format!("<sip:{user}@{}{transport}>", self.dialling.local)
     }
 
     fn call_id(&self) -> String {
@@ -628,6 +652,7 @@ mod tests {
             number: "100".into(),
             server: "127.0.0.1:5060".parse().unwrap(),
             local: "127.0.0.1:5070".parse().unwrap(),
+            transport: Transport::Udp,
             from: From::Number { user: "+79160000001".into(), display: Some("A \"B\"".into()) },
             offer: Some(offering.clone()),
             accept: offering,
@@ -659,7 +684,8 @@ mod tests {
                 match output {
                     Output::Send(bytes) => {
                         let text = String::from_utf8_lossy(&bytes).into_owned();
-                        self.sent.push(Incoming::read(&bytes).unwrap_or_else(|| panic!("{text}")));
+                        let read = Incoming::read(&bytes.into());
+                        self.sent.push(read.unwrap_or_else(|| panic!("{text}")));
                     }
                     Output::Tell(event) => self.told.push(event),
                     Output::Media(agreement) => self.media.push(agreement),
@@ -706,7 +732,7 @@ mod tests {
                  Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            self.uac.receive(self.now, &Incoming::read(text.as_bytes()).unwrap());
+            self.uac.receive(self.now, &Incoming::read(&text.into()).unwrap());
             self.collect();
         }
 
@@ -768,6 +794,19 @@ mod tests {
         let mut table = Table::call(dialling());
         table.pass(Duration::from_secs(40));
         assert_eq!(table.methods(), ["INVITE"; 7]);
+        assert_eq!(table.told.last(), Some(&PhoneEvent::Ended { why: Ending::Failed }));
+    }
+
+    #[test]
+    fn over_tcp_nothing_is_repeated() {
+        let mut table = Table::call(Dialling { transport: Transport::Tcp, ..dialling() });
+        assert!(table.last().vias[0].starts_with("SIP/2.0/TCP "));
+        assert_eq!(
+            table.last().contact.as_deref().unwrap(),
+            "sip:+79160000001@127.0.0.1:5070;transport=tcp"
+        );
+        table.pass(Duration::from_secs(40));
+        assert_eq!(table.methods(), ["INVITE"]);
         assert_eq!(table.told.last(), Some(&PhoneEvent::Ended { why: Ending::Failed }));
     }
 

@@ -32,8 +32,8 @@ pub enum Start {
 
 impl Incoming {
     /// `None` if it is no message that a phone could act on.
-    pub fn read(datagram: &[u8]) -> Option<Self> {
-        match parse(&Bytes::copy_from_slice(datagram)) {
+    pub fn read(message: &Bytes) -> Option<Self> {
+        match parse(message) {
             Parsed::Request(request) => {
                 let start = Start::Request { method: request.method.as_str().to_owned() };
                 Self::with(start, &request.headers, request.body)

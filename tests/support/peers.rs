@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use allo::phone::Transport;
+
 use super::eventually;
 use super::server::free_address;
 
@@ -29,9 +31,14 @@ pub struct SippCallee {
 }
 
 impl SippCallee {
-    pub fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path, transport: Transport) -> Self {
         let address = free_address();
+        let transport = match transport {
+            Transport::Udp => "u1",
+            Transport::Tcp => "t1",
+        };
         let child = Command::new("sipp")
+            .args(["-t", transport])
             .args(["-sn", "uas", "-rtp_echo", "-nostdin", "-i", "127.0.0.1"])
             .args(["-mi", "127.0.0.1", "-p", &address.port().to_string()])
             .args(["-mp", &free_address().port().to_string()])
