@@ -1,0 +1,120 @@
+//! The names that a plan may use in `{…}` and in conditions, and what they hold.
+
+use crate::speech::Format;
+
+/// What a name holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Yes or no.
+    Flag,
+    /// A whole number.
+    Number,
+    /// Rubles and kopecks; compared in rubles.
+    Money,
+    /// Words that can be compared, but not spoken.
+    Text,
+    /// A number that is read digit by digit: an order number, a card, a telephone number.
+    Digits,
+    /// A status word such as `shipped`.
+    Status,
+    /// `ru` or `en`.
+    Language,
+    Date,
+    /// A date and a time of day.
+    Moment,
+}
+
+/// Every name, except for the variables of `ask`, with what it holds and what it means.
+pub const NAMES: &[(&str, Kind, &str)] = &[
+    ("customer.found", Kind::Flag, "the CRM knows the caller's number"),
+    ("customer.several", Kind::Flag, "more than one customer has this number"),
+    ("customer.verified", Kind::Flag, "the caller proved who it is by the digits of the card"),
+    ("customer.name", Kind::Text, "name, as the CRM writes it"),
+    ("customer.points", Kind::Number, "points on the account"),
+    ("customer.vip", Kind::Flag, "marked as VIP"),
+    ("customer.manager", Kind::Text, "login of the personal manager"),
+    ("customer.language", Kind::Language, "language that the customer prefers"),
+    ("customer.balance", Kind::Money, "money on the account"),
+    ("customer.card", Kind::Digits, "number of the club card"),
+    ("order.found", Kind::Flag, "there is an order to speak of"),
+    ("order.active", Kind::Flag, "it is neither delivered nor cancelled nor returned"),
+    ("order.number", Kind::Digits, "its number"),
+    ("order.status", Kind::Status, "its status word"),
+    ("order.due", Kind::Date, "when it is expected"),
+    ("order.sum", Kind::Money, "what it costs"),
+    ("order.updated", Kind::Moment, "when it changed last"),
+    ("orders.count", Kind::Number, "how many orders the customer has"),
+    ("orders.active", Kind::Number, "how many of them are active"),
+    ("caller.known", Kind::Flag, "the caller's number is known"),
+    ("caller.anonymous", Kind::Flag, "the caller withheld the number"),
+    ("caller.number", Kind::Digits, "the caller's number"),
+    ("crm.available", Kind::Flag, "the last question to the CRM was answered"),
+    ("call.number", Kind::Digits, "the number that was dialled"),
+    ("language", Kind::Language, "the language that is spoken now"),
+];
+
+/// What this name holds; `None` if it is not one of [`NAMES`].
+pub fn kind_of(name: &str) -> Option<Kind> {
+    NAMES.iter().find(|(known, _, _)| *known == name).map(|(_, kind, _)| *kind)
+}
+
+/// Whether this name is known only after `lookup "customer"`.
+pub fn needs_lookup(name: &str) -> bool {
+    ["customer.", "order.", "orders."].iter().any(|prefix| name.starts_with(prefix))
+}
+
+impl Kind {
+    /// "a number", for messages.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Flag => "yes or no",
+            Self::Number => "a number",
+            Self::Money => "an amount of money",
+            Self::Text => "a text",
+            Self::Digits => "a row of digits",
+            Self::Status => "a status",
+            Self::Language => "a language",
+            Self::Date => "a date",
+            Self::Moment => "a date and time",
+        }
+    }
+
+    /// The formats in which it can be spoken, the natural one first.
+    pub fn formats(self) -> &'static [Format] {
+        match self {
+            Self::Flag | Self::Text | Self::Language => &[],
+            Self::Number => &[Format::Points, Format::Number, Format::Minutes, Format::Digits],
+            Self::Money => &[Format::Rubles],
+            Self::Digits => &[Format::Digits],
+            Self::Status => &[Format::Status],
+            Self::Date => &[Format::Date, Format::Day],
+            Self::Moment => &[Format::Date, Format::Day, Format::Time],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_listed_once() {
+        for (at, (name, kind, meaning)) in NAMES.iter().enumerate() {
+            assert!(NAMES[at + 1..].iter().all(|(other, _, _)| other != name), "{name}");
+            assert_eq!(kind_of(name), Some(*kind));
+            assert!(!meaning.is_empty());
+        }
+        assert_eq!(kind_of("customer.shoe-size"), None);
+    }
+
+    #[test]
+    fn every_name_and_format_is_in_the_manual() {
+        let manual = include_str!("../../docs/dialplan.md");
+        for (name, _, meaning) in NAMES {
+            assert!(manual.contains(&format!("| `{name}` | {meaning} |")), "{name}");
+        }
+        for format in Format::ALL {
+            assert!(manual.contains(&format!("| `{}` |", format.name())), "{format:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What was read from one file, with places, before its names are checked and it becomes part of
+//! a plan.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::expression::Condition;
+use super::finding::Span;
+use super::hours::Hours;
+use super::plan::{Dialled, Pick, Piece, Text};
+use super::syntax::Spanned;
+use crate::domain::{Key, Language};
+
+/// One file.
+pub struct ScriptTree {
+    pub name: String,
+    pub language: Language,
+    pub timezone: TimeZone,
+    pub hours: BTreeMap<String, Hours>,
+    pub numbers: Vec<NumberTree>,
+    pub steps: BTreeMap<String, StepTree>,
+    pub menus: BTreeMap<String, MenuTree>,
+    pub groups: BTreeMap<String, GroupTree>,
+}
+
+pub struct NumberTree {
+    pub dialled: Vec<Spanned<Dialled>>,
+    pub body: Vec<Line>,
+}
+
+pub struct StepTree {
+    pub name: Span,
+    pub body: Vec<Line>,
+}
+
+pub struct MenuTree {
+    pub name: Span,
+    pub wait_ms: u64,
+    pub tries: u8,
+    pub prompt: Vec<Line>,
+    pub keys: BTreeMap<Key, KeyTree>,
+    /// False: a key could not be read, which was reported.
+    pub keys_whole: bool,
+    pub silence: Option<Vec<Line>>,
+    pub wrong: Vec<Line>,
+}
+
+pub struct KeyTree {
+    /// Where the key is written.
+    pub span: Span,
+    pub body: Vec<Line>,
+}
+
+pub struct GroupTree {
+    pub name: Span,
+    pub pick: Pick,
+    pub ring_ms: u64,
+    pub nobody: Vec<Line>,
+    pub full: Vec<Line>,
+    /// Other groups that it mentions.
+    pub mentions: Vec<Spanned<String>>,
+}
+
+/// One statement.
+pub struct Line {
+    pub span: Span,
+    pub kind: LineKind,
+}
+
+pub enum LineKind {
+    Say(Vec<Spanned<Piece>>),
+    LookupCustomer(LookupTree),
+    MatchCard { variable: Spanned<String> },
+    LookupOrder { variable: Spanned<String>, lookup: LookupTree },
+    If { condition: Condition, uses: Vec<Use>, then: Vec<Line>, otherwise: Vec<Line> },
+    Ask(AskTree),
+    Go(Spanned<String>),
+    Repeat,
+    Language(Language),
+    Queue(Spanned<String>),
+    Ring { operator: Text, at: Span, for_ms: u64 },
+    Promise(PromiseTree),
+    Hangup,
+}
+
+pub struct LookupTree {
+    pub wait_ms: u64,
+    pub deadline_ms: Option<u64>,
+    pub filler: Vec<Spanned<Piece>>,
+    pub unavailable: Vec<Line>,
+}
+
+pub struct AskTree {
+    pub prompt: Vec<Spanned<Piece>>,
+    pub variable: Spanned<String>,
+    pub digits: usize,
+    pub end: Option<Key>,
+    pub wait_ms: u64,
+    pub tries: u8,
+    pub silence: Vec<Line>,
+}
+
+pub struct PromiseTree {
+    pub kind: String,
+    pub due: DueTree,
+    pub group: Option<Spanned<String>>,
+}
+
+pub enum DueTree {
+    After {
+        ms: u64,
+    },
+    /// Without a name, the only hours of the file.
+    NextOpening {
+        hours: Option<Spanned<String>>,
+        plus_ms: u64,
+        span: Span,
+    },
+}
+
+/// Something that a condition mentions and that must exist.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Use {
+    Hours(Spanned<String>),
+    /// A bare name: a variable of `ask`.
+    Variable(Spanned<String>),
+    /// `customer.…`, `order.…` and so on.
+    Name(Spanned<String>),
+    /// A word to which a status is compared.
+    Status(Spanned<String>),
+}
+
+impl Line {
+    /// The blocks inside, in the order in which they are written.
+    pub fn blocks(&self) -> Vec<&[Line]> {
+        match &self.kind {
+            LineKind::LookupCustomer(lookup) | LineKind::LookupOrder { lookup, .. } => {
+                vec![&lookup.unavailable]
+            }
+            LineKind::If { then, otherwise, .. } => vec![then, otherwise],
+            LineKind::Ask(ask) => vec![&ask.silence],
+            LineKind::Say(_)
+            | LineKind::MatchCard { .. }
+            | LineKind::Go(_)
+            | LineKind::Repeat
+            | LineKind::Language(_)
+            | LineKind::Queue(_)
+            | LineKind::Ring { .. }
+            | LineKind::Promise(_)
+            | LineKind::Hangup => Vec::new(),
+        }
+    }
+
+    /// Whether nothing behind this line is reached.
+    pub fn ends_block(&self) -> bool {
+        match &self.kind {
+            LineKind::Go(_) | LineKind::Repeat | LineKind::Queue(_) | LineKind::Hangup => true,
+            LineKind::If { then, otherwise, .. } => {
+                !otherwise.is_empty() && ends(then) && ends(otherwise)
+            }
+            LineKind::Say(_)
+            | LineKind::LookupCustomer(_)
+            | LineKind::MatchCard { .. }
+            | LineKind::LookupOrder { .. }
+            | LineKind::Ask(_)
+            | LineKind::Language(_)
+            | LineKind::Ring { .. }
+            | LineKind::Promise(_) => false,
+        }
+    }
+}
+
+/// Whether nothing behind these lines is reached.
+pub fn ends(lines: &[Line]) -> bool {
+    lines.iter().any(Line::ends_block)
+}
+
+impl ScriptTree {
+    /// Calls `visit` for every line of the file, those of inner blocks too.
+    pub fn each_line<'a>(&'a self, visit: &mut impl FnMut(&'a Line)) {
+        for number in &self.numbers {
+            each_line(&number.body, visit);
+        }
+        for step in self.steps.values() {
+            each_line(&step.body, visit);
+        }
+        for menu in self.menus.values() {
+            each_line(&menu.prompt, visit);
+            for key in menu.keys.values() {
+                each_line(&key.body, visit);
+            }
+            each_line(menu.silence.as_deref().unwrap_or_default(), visit);
+            each_line(&menu.wrong, visit);
+        }
+        for group in self.groups.values() {
+            each_line(&group.nobody, visit);
+            each_line(&group.full, visit);
+        }
+    }
+}
+
+fn each_line<'a>(lines: &'a [Line], visit: &mut impl FnMut(&'a Line)) {
+    for line in lines {
+        visit(line);
+        for block in line.blocks() {
+            each_line(block, visit);
+        }
+    }
+}
