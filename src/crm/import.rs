@@ -26,6 +26,8 @@ use crate::domain::{Language, Money, PhoneNumber, Region, Timestamp};
 const NAMED_MAX: usize = 100;
 /// The largest file, bytes.
 const FILE_MAX: u64 = 512 << 20;
+/// Customers that may share one phone number.
+const CUSTOMERS_PER_PHONE_MAX: usize = 100;
 /// Rows in one statement; 9 columns stay below the 32,766 parameters of SQLite.
 const ROWS_PER_STATEMENT: usize = 500;
 
@@ -428,8 +430,14 @@ impl Parsed {
         if let Some(source) = customers {
             let rows = &mut parsed.customers;
             let mut seen = BTreeMap::new();
+            let mut of_phone: BTreeMap<String, usize> = BTreeMap::new();
             let each = |line: &Line<'_>, mistakes: &mut Mistakes| {
                 let Some(row) = CustomerRow::read(line, region, mistakes) else { return };
+                let count = of_phone.entry(row.phone.clone()).or_default();
+                *count += 1;
+                if *count > CUSTOMERS_PER_PHONE_MAX {
+                    line.mistake("phone", "more than 100 customers have this number", mistakes);
+                }
                 let who = (row.phone.clone(), row.card.clone(), row.name.clone());
                 if let Some(first) = seen.insert(who, line.number) {
                     let message = format!("the same phone, card and name as in line {first}");
@@ -609,4 +617,45 @@ fn update_orders(columns: &BTreeSet<&'static str>) -> String {
         .map(|column| format!("{0} = excluded.{0}", stored(column)))
         .collect();
     format!(" on conflict (number) do update set {}", updates.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_either_rows_or_mistakes(text in "(phone|name|points|[,;\\t\"\r\n+0-9a-zж ]){0,60}") {
+            let mut mistakes = Mistakes::default();
+            let source = || Some(Source::text("x.csv", &text));
+            let parsed = Parsed::of(source(), source(), Region::default(), &mut mistakes);
+            if mistakes.none_or_error().is_ok() {
+                prop_assert!(parsed.order_columns.contains("number"));
+                prop_assert!(parsed.customers.iter().all(|row| row.phone.starts_with('+')));
+            }
+        }
+    }
+
+    #[test]
+    fn one_number_has_at_most_a_hundred_customers() {
+        let rows: String = (0..101).map(|n| format!("+79161112233,{n}\n")).collect();
+        let source = Source::text("x.csv", &format!("phone,name\n{rows}"));
+        let mut mistakes = Mistakes::default();
+        Parsed::of(Some(source), None, Region::default(), &mut mistakes);
+        assert_eq!(mistakes.named.len(), 1);
+        assert_eq!(mistakes.named[0].line, Some(102));
+    }
+
+    #[test]
+    fn a_database_never_sees_a_phone_divided() {
+        let row = |phone: usize| CustomerRow { phone: phone.to_string(), ..CustomerRow::default() };
+        let mut rows: Vec<CustomerRow> = (0..1_500).map(|n| row(10_000 + n / 7)).collect();
+        let chunks: Vec<_> = chunks_of_whole_phones(&mut rows).map(|c| c.to_vec()).collect();
+        assert_eq!(chunks.len(), 3);
+        for pair in chunks.windows(2) {
+            assert_ne!(pair[0].last().map(|row| &row.phone), pair[1].first().map(|row| &row.phone));
+        }
+    }
 }

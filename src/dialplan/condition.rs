@@ -267,11 +267,7 @@ impl Parser {
         self.check_sides(&left, comparison, sign, &right)?;
         // A name stands left, so that the interpreter and the readers of graphs see one form.
         if matches!(left.operand, Operand::Name(_)) {
-            return Ok(Condition::Compare {
-                left: left.operand,
-                comparison,
-                right: right.operand,
-            });
+            return Ok(Condition::Compare { left: left.operand, comparison, right: right.operand });
         }
         let comparison = match comparison {
             Comparison::Equal | Comparison::NotEqual => comparison,
@@ -441,8 +437,9 @@ pub fn unknown_name(word: &str, span: Span) -> Wrong {
         message.push_str(&format!("; did you mean \"{meant}\"?"));
     }
     let family = word.split('.').next().unwrap_or_default();
-    let relatives: Vec<&str> =
-        names.filter(|name| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'))).collect();
+    let relatives: Vec<&str> = names
+        .filter(|name| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')))
+        .collect();
     let hint = if relatives.is_empty() {
         "names begin with customer. order. orders. caller. crm. or call.".to_owned()
     } else {
@@ -465,8 +462,14 @@ mod tests {
     fn and_binds_closer_than_or_and_not_closer_than_both() {
         for (text, meaning) in [
             ("customer.found", "customer.found"),
-            ("not customer.found or crm.available and order.found", "not customer.found or (crm.available and order.found)"),
-            ("(customer.found or order.found) and not (caller.known or caller.anonymous)", "(customer.found or order.found) and not (caller.known or caller.anonymous)"),
+            (
+                "not customer.found or crm.available and order.found",
+                "not customer.found or (crm.available and order.found)",
+            ),
+            (
+                "(customer.found or order.found) and not (caller.known or caller.anonymous)",
+                "(customer.found or order.found) and not (caller.known or caller.anonymous)",
+            ),
             ("customer.points>=100", "customer.points >= 100"),
             ("100 < customer.points", "customer.points > 100"),
             ("customer.balance < 50.5", "customer.balance < 50.5"),
@@ -483,10 +486,16 @@ mod tests {
     fn mistakes_are_pointed_at() {
         for (text, place_and_message) in [
             ("", "0..0 the condition is empty"),
-            ("customer.foud", "0..13 \"customer.foud\" is not known; did you mean \"customer.found\"?"),
+            (
+                "customer.foud",
+                "0..13 \"customer.foud\" is not known; did you mean \"customer.found\"?",
+            ),
             ("order.found = 1", "12..13 a single = compares nothing"),
             ("order.status < 'new'", "13..14 a status cannot be compared with <"),
-            ("customer.points == 'ten'", "19..24 customer.points is a number, which cannot be compared with this"),
+            (
+                "customer.points == 'ten'",
+                "19..24 customer.points is a number, which cannot be compared with this",
+            ),
             ("customer.vip == true", "16..20 \"true\" is not written"),
             ("customer.vip == 1", "16..17 customer.vip is yes or no"),
             ("order.found and", "15..15 a name or a value is missing before the end"),
@@ -500,7 +509,10 @@ mod tests {
             ("{customer.points} > 5", "0..1 braces are not written in conditions"),
             ("language == 'de'", "12..16 language \"de\" is not spoken here; use \"ru\" or \"en\""),
             ("5s", "0..2 this alone is neither true nor false"),
-            ("order.due == '2026-01-01'", "13..25 order.due is a date, which cannot be compared with this"),
+            (
+                "order.due == '2026-01-01'",
+                "13..25 order.due is a date, which cannot be compared with this",
+            ),
         ] {
             assert_eq!(shown(text), place_and_message, "{text}");
         }

@@ -8,8 +8,8 @@
 //! operand = name | number | duration | 'text' | "closed" "(" 'hours' ")" | "open" "(" 'hours' ")" | "(" or ")"
 //! ```
 //!
-//! A name that is unknown at run time (no such customer, a CRM that is down) makes every
-//! comparison false but `!=`.
+//! A comparison with something that is unknown in a call (no such customer, a CRM that is down) does
+//! not hold, `!=` neither.
 
 use std::fmt;
 

@@ -148,6 +148,10 @@ impl<'a> Report<'a> {
         }
     }
 
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(Finding::is_error)
+    }
+
     pub fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
@@ -199,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_finding_shows_its_line_with_a_caret_under_the_word() {
-        let source = Source { name: "a.kdl".into(), text: "say \"x\"\n\tqueue \"прод\"\r\n".into() };
+        let source =
+            Source { name: "a.kdl".into(), text: "say \"x\"\n\tqueue \"прод\"\r\n".into() };
         let mut report = Report::new(&source);
         let start = source.text.find("\"прод").unwrap();
         report.unknown(
@@ -210,8 +215,7 @@ mod tests {
             ["продажи", "sales"],
         );
         report.warning(Span::new(9_999, 10_000), "at the end");
-        let shown: Vec<String> =
-            report.into_findings().iter().map(ToString::to_string).collect();
+        let shown: Vec<String> = report.into_findings().iter().map(ToString::to_string).collect();
         assert_eq!(
             shown[0],
             "a.kdl:2:8 error: group \"прод\" is not defined\n\tqueue \"прод\"\n\t      ^^^^^^\n\

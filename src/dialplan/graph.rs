@@ -1,0 +1,225 @@
+//! The plan as a picture: a Mermaid flowchart.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::plan::{Block, Dialled, Plan, Script, Statement, Text};
+
+/// A Mermaid flowchart of the plan: every number, step, menu and group is a node, every way that a
+/// caller can take an edge with its reason: a key, `silence`, `wrong key`, the condition of an `if`.
+/// A dotted edge leads back to the menu.
+pub fn graph(plan: &Plan) -> String {
+    let mut text = String::from("flowchart TD\n");
+    for (index, script) in plan.scripts.values().enumerate() {
+        let mut drawing = Drawing { prefix: format!("f{index}"), script, lines: Vec::new() };
+        drawing.script(plan);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    subgraph f{index}[\"{}\"]", escaped(&script.name));
+        let mut drawn = BTreeSet::new();
+        for line in drawing.lines {
+            if drawn.insert(line.clone()) {
+                let _ = writeln!(text, "        {line}");
+            }
+        }
+        text.push_str("    end\n");
+    }
+    text
+}
+
+struct Drawing<'a> {
+    prefix: String,
+    script: &'a Script,
+    lines: Vec<String>,
+}
+
+/// Where edges begin, and how their labels begin.
+struct From<'a> {
+    node: &'a str,
+    /// The menu that is returned to at the end of a block.
+    back_to: Option<&'a str>,
+}
+
+impl Drawing<'_> {
+    fn script(&mut self, plan: &Plan) {
+        let script = self.script;
+        for (index, body) in script.entries.iter().enumerate() {
+            let numbers: Vec<&str> = (plan.numbers.iter())
+                .filter(|(_, entry)| entry.script == script.name && entry.block == index)
+                .map(|(dialled, _)| match dialled {
+                    Dialled::Public(number) => number.as_str(),
+                    Dialled::Internal(number) => number,
+                })
+                .collect();
+            let node = format!("{}_number_{index}", self.prefix);
+            self.node(&node, "([\"", &numbers.join(", "), "\"])");
+            self.block(body, &From { node: &node, back_to: None }, "");
+        }
+        for (name, menu) in &script.menus {
+            let node = self.menu_id(name);
+            self.node(&node, "{{\"", &format!("menu {name}"), "\"}}");
+            let from = From { node: &node, back_to: Some(&node) };
+            self.block(&menu.prompt, &From { node: &node, back_to: None }, "");
+            for (key, body) in &menu.keys {
+                self.branch(body, &from, &format!("key {key}"));
+            }
+            match &menu.silence {
+                Some(body) => self.branch(body, &from, "silence"),
+                None => self.dotted(&node, &node, "silence"),
+            }
+            self.branch(&menu.wrong, &from, "wrong key");
+        }
+        for (name, body) in &script.steps {
+            let node = self.step_id(name);
+            self.node(&node, "[\"", &format!("step {name}"), "\"]");
+            self.block(body, &From { node: &node, back_to: None }, "");
+        }
+        for (name, group) in &script.groups {
+            let node = self.group_id(name);
+            self.node(&node, "[[\"", &format!("group {name}"), "\"]]");
+            self.block(&group.nobody, &From { node: &node, back_to: None }, "nobody");
+        }
+    }
+
+    /// A block behind a key: one that ends returns to its menu.
+    fn branch(&mut self, body: &Block, from: &From<'_>, label: &str) {
+        self.block(body, from, label);
+        if let Some(menu) = from.back_to
+            && !ends(body)
+        {
+            self.dotted(from.node, menu, label);
+        }
+    }
+
+    fn block(&mut self, body: &Block, from: &From<'_>, label: &str) {
+        for statement in body.iter() {
+            self.statement(statement, from, label);
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement, from: &From<'_>, label: &str) {
+        match statement {
+            Statement::Go(name) => {
+                let to = if self.script.steps.contains_key(name) {
+                    self.step_id(name)
+                } else {
+                    self.menu_id(name)
+                };
+                self.edge(from.node, &to, label);
+            }
+            Statement::Repeat => {
+                if let Some(menu) = from.back_to {
+                    self.dotted(from.node, menu, label);
+                }
+            }
+            Statement::Queue { group } => {
+                let to = self.group_id(group);
+                self.edge(from.node, &to, label);
+            }
+            Statement::Ring { operator, for_ms: _ } => {
+                let who = match operator {
+                    Text::Fixed(login) => login.clone(),
+                    Text::Name(name) => format!("{{{name}}}"),
+                };
+                let to = format!("{}_operator_{}", self.prefix, identifier(&who));
+                self.node(&to, "[[\"", &format!("operator {who}"), "\"]]");
+                self.edge(from.node, &to, label);
+            }
+            Statement::Promise(promise) => {
+                let to = format!("{}_promise_{}", self.prefix, identifier(&promise.kind));
+                self.node(&to, "[/\"", &format!("promise {}", promise.kind), "\"/]");
+                self.edge(from.node, &to, label);
+            }
+            Statement::Hangup => {
+                let to = format!("{}_hangup", self.prefix);
+                self.node(&to, "((\"", "hang up", "\"))");
+                self.edge(from.node, &to, label);
+            }
+            Statement::If { condition, then, otherwise } => {
+                self.block(then, from, &joined(label, &condition.to_string()));
+                self.block(otherwise, from, &joined(label, &format!("not ({condition})")));
+            }
+            Statement::Ask(ask) => {
+                self.block(&ask.silence, from, &joined(label, "no digits"));
+            }
+            Statement::LookupCustomer(lookup) | Statement::LookupOrder { lookup, .. } => {
+                self.block(&lookup.unavailable, from, &joined(label, "CRM unavailable"));
+            }
+            Statement::Say(_) | Statement::MatchCard { .. } | Statement::Language(_) => {}
+        }
+    }
+
+    fn node(&mut self, id: &str, open: &str, label: &str, close: &str) {
+        self.lines.push(format!("{id}{open}{}{close}", escaped(label)));
+    }
+
+    fn edge(&mut self, from: &str, to: &str, label: &str) {
+        self.lines.push(match label {
+            "" => format!("{from} --> {to}"),
+            _ => format!("{from} -->|\"{}\"| {to}", escaped(label)),
+        });
+    }
+
+    fn dotted(&mut self, from: &str, to: &str, label: &str) {
+        self.lines.push(format!("{from} -.->|\"{}\"| {to}", escaped(label)));
+    }
+
+    fn step_id(&self, name: &str) -> String {
+        format!("{}_step_{}", self.prefix, identifier(name))
+    }
+
+    fn menu_id(&self, name: &str) -> String {
+        format!("{}_menu_{}", self.prefix, identifier(name))
+    }
+
+    fn group_id(&self, name: &str) -> String {
+        format!("{}_group_{}", self.prefix, identifier(name))
+    }
+}
+
+/// Whether every way through the block leads somewhere else.
+fn ends(body: &Block) -> bool {
+    body.iter().any(|statement| match statement {
+        Statement::Go(_) | Statement::Repeat | Statement::Queue { .. } | Statement::Hangup => true,
+        Statement::If { condition: _, then, otherwise } => ends(then) && ends(otherwise),
+        Statement::Say(_)
+        | Statement::LookupCustomer(_)
+        | Statement::MatchCard { .. }
+        | Statement::LookupOrder { .. }
+        | Statement::Ask(_)
+        | Statement::Language(_)
+        | Statement::Ring { .. }
+        | Statement::Promise(_) => false,
+    })
+}
+
+fn joined(label: &str, more: &str) -> String {
+    if label.is_empty() { more.to_owned() } else { format!("{label}, {more}") }
+}
+
+/// A node's name as Mermaid takes it; different names stay different.
+fn identifier(name: &str) -> String {
+    let mut id = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            id.push(c);
+        } else {
+            id.push_str(&format!("_{:x}_", u32::from(c)));
+        }
+    }
+    id
+}
+
+fn escaped(label: &str) -> String {
+    let mut safe = String::new();
+    for c in label.chars() {
+        match c {
+            '"' => safe.push_str("#quot;"),
+            '#' => safe.push_str("#35;"),
+            '<' => safe.push_str("#lt;"),
+            '>' => safe.push_str("#gt;"),
+            '\n' | '\r' => safe.push(' '),
+            _ => safe.push(c),
+        }
+    }
+    safe
+}

@@ -6,7 +6,9 @@ use super::plan::{
     Ask, Block, Due, Entry, Group, Lookup, Menu, Piece, Plan, Promise, Script, Statement,
 };
 use super::syntax::Spanned;
-use super::tree::{AskTree, DueTree, Line, LineKind, LookupTree, MenuTree, PromiseTree, ScriptTree};
+use super::tree::{
+    AskTree, DueTree, Line, LineKind, LookupTree, MenuTree, PromiseTree, ScriptTree,
+};
 
 /// Adds one file to the plan. Of a tree with errors the result is not used.
 pub fn add(tree: &ScriptTree, plan: &mut Plan) {

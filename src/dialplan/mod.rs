@@ -26,6 +26,8 @@ mod lower;
 mod reader;
 mod suggest;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod values;
 
@@ -86,8 +88,8 @@ pub fn load(
         }
         findings.extend(report.into_findings());
     }
-    if sources.is_empty() {
-        findings.push(no_files());
+    if plan.numbers.is_empty() && !findings.iter().any(Finding::is_error) {
+        findings.push(no_numbers(sources));
     }
     findings.sort_by(|a, b| a.place().cmp(&b.place()));
     if findings.iter().any(Finding::is_error) {
@@ -96,16 +98,20 @@ pub fn load(
     Ok(Loaded { plan, warnings: findings })
 }
 
-fn no_files() -> Finding {
+fn no_numbers(sources: &[Source]) -> Finding {
+    let message = match sources.len() {
+        0 => "there is no dialplan file (*.kdl)",
+        _ => "no number is answered by any file",
+    };
     Finding {
         severity: Severity::Error,
-        file: "dialplans".to_owned(),
+        file: sources.first().map_or("dialplans", |source| source.name.as_str()).to_owned(),
         line: 1,
         column: 1,
         source_line: String::new(),
         width: 1,
-        message: "there is no dialplan file (*.kdl)".to_owned(),
-        hint: Some("no number would be answered; put a .kdl file into the folder".to_owned()),
+        message: message.to_owned(),
+        hint: Some("write number \"100\" { … } in a .kdl file of the dialplan folder".to_owned()),
     }
 }
 

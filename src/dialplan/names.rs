@@ -63,28 +63,6 @@ pub fn needs_lookup(name: &str) -> bool {
     ["customer.", "order.", "orders."].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The words of the formats, as in `{customer.points:points}`.
-pub const FORMATS: &[(&str, Format)] = &[
-    ("points", Format::Points),
-    ("rubles", Format::Rubles),
-    ("digits", Format::Digits),
-    ("number", Format::Number),
-    ("date", Format::Date),
-    ("day", Format::Day),
-    ("time", Format::Time),
-    ("duration", Format::Duration),
-    ("minutes", Format::Minutes),
-    ("status", Format::Status),
-];
-
-pub fn format_named(word: &str) -> Option<Format> {
-    FORMATS.iter().find(|(name, _)| *name == word).map(|(_, format)| *format)
-}
-
-pub fn format_name(format: Format) -> &'static str {
-    FORMATS.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| name)
-}
-
 impl Kind {
     /// "a number", for messages.
     pub fn described(self) -> &'static str {
@@ -135,8 +113,8 @@ mod tests {
         for (name, _, meaning) in NAMES {
             assert!(manual.contains(&format!("| `{name}` | {meaning} |")), "{name}");
         }
-        for (format, _) in FORMATS {
-            assert!(manual.contains(&format!("| `{format}` |")), "{format}");
+        for format in Format::ALL {
+            assert!(manual.contains(&format!("| `{}` |", format.name())), "{format:?}");
         }
     }
 }

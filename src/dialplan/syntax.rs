@@ -80,39 +80,145 @@ pub fn parse(report: &mut Report<'_>) -> Option<Vec<Node>> {
         report.error(Span::default(), format!("the file is longer than {BYTES_MAX} bytes"));
         return None;
     }
-    if let Some(at) = too_deep(text) {
+    let braces = Braces::scan(text);
+    if let Some(at) = braces.too_deep {
         let message = format!("blocks are nested more than {DEPTH_MAX} deep");
         report.error(Span::new(at, at + 1), message);
         return None;
     }
-    match KdlDocument::parse_v2(text) {
+    match KdlDocument::parse_v2(&braces.with_else_on_lines_of_their_own(text)) {
         Ok(document) => Some(nodes(text, &document)),
         Err(error) => {
-            translate_all(report, &error.diagnostics);
+            translate_all(report, &braces, &error.diagnostics);
             None
         }
     }
 }
 
-/// Where the nesting of braces or comments passes the limit. Strings are not told apart: a brace
-/// in a text is closed again soon.
-fn too_deep(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let (mut braces, mut comments) = (0_usize, 0_usize);
-    for (at, &byte) in bytes.iter().enumerate() {
-        let next = bytes.get(at + 1);
-        match byte {
-            b'{' | b'(' => braces += 1,
-            b'}' | b')' => braces = braces.saturating_sub(1),
-            b'/' if next == Some(&b'*') => comments += 1,
-            b'*' if next == Some(&b'/') => comments = comments.saturating_sub(1),
-            _ => {}
+/// What the braces of a file look like, texts and comments left aside.
+#[derive(Debug, Default)]
+struct Braces {
+    /// The first `}` without its `{`.
+    unopened: Option<usize>,
+    /// The `{`s without their `}`.
+    unclosed: Vec<usize>,
+    too_deep: Option<usize>,
+    /// The blanks between a `}` and an `else` on the same line.
+    before_else: Vec<usize>,
+}
+
+impl Braces {
+    fn scan(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut braces = Self::default();
+        let mut brackets = 0_usize;
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &text.as_bytes()[at..];
+            match rest[0] {
+                b'"' | b'#' if quote_length(rest) > 0 => {
+                    at += text_length(rest);
+                    continue;
+                }
+                b'/' if rest.starts_with(b"//") => {
+                    at += rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+                    continue;
+                }
+                b'/' if rest.starts_with(b"/*") => {
+                    let Some(length) = comment_length(rest) else {
+                        braces.too_deep = Some(at);
+                        return braces;
+                    };
+                    at += length;
+                    continue;
+                }
+                b'{' => braces.unclosed.push(at),
+                b'}' => {
+                    if braces.unclosed.pop().is_none() {
+                        braces.unopened = braces.unopened.or(Some(at));
+                    }
+                    let blank = rest[1..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+                    if blank > 0 && rest[1 + blank..].starts_with(b"else") {
+                        braces.before_else.push(at + 1);
+                    }
+                }
+                b'(' => brackets += 1,
+                b')' => brackets = brackets.saturating_sub(1),
+                _ => {}
+            }
+            if braces.unclosed.len().max(brackets) > DEPTH_MAX {
+                braces.too_deep = Some(at);
+                return braces;
+            }
+            at += 1;
         }
-        if braces.max(comments) > DEPTH_MAX {
-            return Some(at);
+        braces
+    }
+
+    /// `} else {` as people write it: to KDL an `else` is a line like any other, so that it gets a
+    /// `;` before it, in the place of a blank. All other bytes stay where they are.
+    fn with_else_on_lines_of_their_own(&self, text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        for at in &self.before_else {
+            bytes[*at] = b';';
+        }
+        String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    }
+}
+
+/// The length of a comment with the comments inside it; `None` if they are nested too deep.
+fn comment_length(text: &[u8]) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while at < text.len() {
+        if text[at..].starts_with(b"/*") {
+            depth += 1;
+            at += 2;
+        } else if text[at..].starts_with(b"*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return Some(at);
+            }
+        } else {
+            at += 1;
+        }
+        if depth > DEPTH_MAX {
+            return None;
         }
     }
-    None
+    Some(at)
+}
+
+/// The length of `"`, `"""`, `#"`, `##"""`… here; 0 if no text begins here.
+fn quote_length(text: &[u8]) -> usize {
+    let marks = text.iter().take_while(|b| **b == b'#').count();
+    let quotes = text[marks..].iter().take_while(|b| **b == b'"').count();
+    match quotes {
+        0 => 0,
+        1 | 2 => marks + 1,
+        _ => marks + 3,
+    }
+}
+
+/// The length of the text that begins here, with its quotes. A text without end ends with its
+/// line, so that the rest of the file keeps its meaning.
+fn text_length(text: &[u8]) -> usize {
+    let opening = quote_length(text);
+    let marks = text.iter().take_while(|b| **b == b'#').count();
+    let closing: Vec<u8> = text[marks..opening].iter().chain(&text[..marks]).copied().collect();
+    let whole_lines = opening - marks == 3;
+    let mut at = opening;
+    while at < text.len() {
+        if text[at..].starts_with(&closing) {
+            return at + closing.len();
+        }
+        match text[at] {
+            b'\\' if marks == 0 => at += 2,
+            b'\n' if !whole_lines => return at,
+            _ => at += 1,
+        }
+    }
+    text.len()
 }
 
 fn nodes(text: &str, document: &KdlDocument) -> Vec<Node> {
@@ -162,19 +268,34 @@ fn value_span(text: &str, key: Span, entry: Span) -> Span {
     Span::new(key.end + skipped, entry.end)
 }
 
-fn translate_all(report: &mut Report<'_>, diagnostics: &[KdlDiagnostic]) {
-    let unclosed_text = diagnostics.iter().any(|d| says(d, "Unexpected newline in single-line"));
-    let mut said = false;
+fn translate_all(report: &mut Report<'_>, braces: &Braces, diagnostics: &[KdlDiagnostic]) {
     for diagnostic in diagnostics {
-        // Follow-ups of what was said already.
-        let follow_up = says(diagnostic, "was not found after nodes")
-            || (unclosed_text && says(diagnostic, "No closing '}'"));
-        if !follow_up {
+        // Braces are told of below: after another mistake the KDL parser miscounts them.
+        let text = report.source.text.get(diagnostic.span.offset()..).unwrap_or_default();
+        let of_braces = says(diagnostic, "No closing '}'")
+            || says(diagnostic, "was not found after nodes")
+            || text.starts_with('}');
+        if !of_braces {
             translate(report, diagnostic);
-            said = true;
         }
     }
-    if !said {
+    if let Some(at) = braces.unopened {
+        report.error_hint(
+            Span::new(at, at + 1),
+            "this } closes nothing",
+            "remove it, or look above for a block that was closed too early",
+        );
+    }
+    if let Some(at) = braces.unclosed.last() {
+        let span = Span::new(*at, at + 1);
+        report.error_hint(span, "this block is never closed", "each { needs its }");
+    }
+    if !report.has_errors()
+        && let Some(first) = diagnostics.first()
+    {
+        translate(report, first);
+    }
+    if !report.has_errors() {
         report.error(Span::default(), "this is not a KDL file");
     }
 }
@@ -191,21 +312,10 @@ fn translate(report: &mut Report<'_>, diagnostic: &KdlDiagnostic) {
         let hint = "close the text with \" on the same line";
         return report.error_hint(span, "this text has no closing quote", hint);
     }
-    if says(diagnostic, "No closing '}'") {
-        let hint = "each { needs its }";
-        return report.error_hint(span, "this block is never closed", hint);
-    }
     if let Some((token, message, hint)) = suspicious_token(&text, span) {
         return report.error_hint(token, message, hint);
     }
     let here = text.get(span.start..).unwrap_or_default();
-    if here.starts_with('}') {
-        return report.error_hint(
-            span,
-            "this } closes nothing",
-            "remove it, or look above for a block that was closed too early",
-        );
-    }
     if follows_a_block(&text, span.start) {
         return report.error_hint(
             span,
@@ -242,10 +352,18 @@ fn suspicious_token(text: &str, span: Span) -> Option<(Span, String, String)> {
             if c == '"' {
                 in_text = !in_text;
             }
-            at += if c == '\\' { 1 + rest.chars().nth(1).map_or(0, char::len_utf8) } else { c.len_utf8() };
+            at += if c == '\\' {
+                1 + rest.chars().nth(1).map_or(0, char::len_utf8)
+            } else {
+                c.len_utf8()
+            };
             if !in_text && text[at..line_end].starts_with(',') {
                 let hint = "leave the comma out: arguments are separated by spaces";
-                return Some((Span::new(at, at + 1), "a comma cannot stand here".into(), hint.into()));
+                return Some((
+                    Span::new(at, at + 1),
+                    "a comma cannot stand here".into(),
+                    hint.into(),
+                ));
             }
             continue;
         }
@@ -253,7 +371,8 @@ fn suspicious_token(text: &str, span: Span) -> Option<(Span, String, String)> {
             at += rest.find('\n').unwrap_or(rest.len());
             continue;
         }
-        let ends = |c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | ';' | '"' | '(' | ')');
+        let ends =
+            |c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | ';' | '"' | '(' | ')');
         let length = rest.find(ends).unwrap_or(rest.len()).max(c.len_utf8());
         if let Some((message, hint)) = suspicion(&rest[..length]) {
             return Some((Span::new(at, at + length), message, hint));
@@ -276,10 +395,13 @@ fn suspicion(token: &str) -> Option<(String, String)> {
         let meant = if matches!(word, "#yes" | "#on") { "#true" } else { "#false" };
         return Some((format!("{word} is not known"), format!("write {meant}")));
     }
-    let starts_like_a_number = word.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit());
+    let starts_like_a_number =
+        word.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit());
     let is_a_number = word.parse::<f64>().is_ok() && !word.ends_with('.');
     (starts_like_a_number && !is_a_number).then(|| {
-        let hint = format!("quote it: \"{word}\" (durations, times, percents and phone numbers are texts)");
+        let hint = format!(
+            "quote it: \"{word}\" (durations, times, percents and phone numbers are texts)"
+        );
         (format!("{word} must be quoted"), hint)
     })
 }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::expression::Condition;
 use super::finding::Span;
 use super::hours::Hours;
-use super::plan::{Dialled, Piece, Pick, Text};
+use super::plan::{Dialled, Pick, Piece, Text};
 use super::syntax::Spanned;
 use crate::domain::{Key, Language};
 
@@ -40,6 +40,8 @@ pub struct MenuTree {
     pub tries: u8,
     pub prompt: Vec<Line>,
     pub keys: BTreeMap<Key, KeyTree>,
+    /// False: a key could not be read, which was reported.
+    pub keys_whole: bool,
     pub silence: Option<Vec<Line>>,
     pub wrong: Vec<Line>,
 }
@@ -106,9 +108,15 @@ pub struct PromiseTree {
 }
 
 pub enum DueTree {
-    After { ms: u64 },
+    After {
+        ms: u64,
+    },
     /// Without a name, the only hours of the file.
-    NextOpening { hours: Option<Spanned<String>>, plus_ms: u64, span: Span },
+    NextOpening {
+        hours: Option<Spanned<String>>,
+        plus_ms: u64,
+        span: Span,
+    },
 }
 
 /// Something that a condition mentions and that must exist.

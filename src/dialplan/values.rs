@@ -8,9 +8,8 @@ const DURATION_MAX_MS: u64 = 366 * 24 * 3_600_000;
 
 /// `15s`, `800ms`, `30m`, `2h`, `1h30m`, `2d` in milliseconds, at most 366 days.
 pub fn duration(text: &str) -> Result<u64, String> {
-    let wrong = || {
-        format!("\"{text}\" is not a duration; write \"15s\", \"800ms\", \"30m\" or \"2h\"")
-    };
+    let wrong =
+        || format!("\"{text}\" is not a duration; write \"15s\", \"800ms\", \"30m\" or \"2h\"");
     let mut rest = text.trim();
     let mut total = 0_u64;
     if rest.is_empty() {
@@ -54,9 +53,7 @@ pub fn time_range(text: &str) -> Result<(u16, u16), String> {
     let start = time(start.trim()).filter(|start| *start < MINUTES_OF_DAY).ok_or_else(wrong)?;
     let end = time(end.trim()).ok_or_else(wrong)?;
     if start == end {
-        return Err(format!(
-            "\"{text}\" is empty; for the whole day write \"00:00-24:00\""
-        ));
+        return Err(format!("\"{text}\" is empty; for the whole day write \"00:00-24:00\""));
     }
     Ok((start, if end < start { end + MINUTES_OF_DAY } else { end }))
 }
@@ -157,7 +154,9 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(ms), "{text}");
         }
-        for text in ["", "15", "s", "15 parrots", "-5s", "1.5s", "99999999999999999999s", "400d", "5с"] {
+        for text in
+            ["", "15", "s", "15 parrots", "-5s", "1.5s", "99999999999999999999s", "400d", "5с"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -167,7 +166,15 @@ mod tests {
         assert_eq!(time_range("10:00-19:00"), Ok((600, 1_140)));
         assert_eq!(time_range("9:30 - 24:00"), Ok((570, 1_440)));
         assert_eq!(time_range("22:00-02:00"), Ok((1_320, 1_560)));
-        for text in ["10-19", "10:00", "24:00-02:00", "10:60-11:00", "10:00-10:00", "10:00–19:00", "25:00-26:00"] {
+        for text in [
+            "10-19",
+            "10:00",
+            "24:00-02:00",
+            "10:60-11:00",
+            "10:00-10:00",
+            "10:00–19:00",
+            "25:00-26:00",
+        ] {
             assert!(time_range(text).is_err(), "{text}");
         }
     }
@@ -175,7 +182,10 @@ mod tests {
     #[test]
     fn days_are_weekdays_or_dates() {
         assert_eq!(days("mon-fri"), Ok(Days::Week([true, true, true, true, true, false, false])));
-        assert_eq!(days("sat,sun"), Ok(Days::Week([false, false, false, false, false, true, true])));
+        assert_eq!(
+            days("sat,sun"),
+            Ok(Days::Week([false, false, false, false, false, true, true]))
+        );
         assert_eq!(days("sat-mon"), Ok(Days::Week([true, false, false, false, false, true, true])));
         let date = |text: &str| text.parse::<Date>().unwrap();
         assert_eq!(days("2026-11-07"), Ok(Days::Dates(date("2026-11-07"), date("2026-11-07"))));
@@ -183,7 +193,9 @@ mod tests {
             days("2026-12-31..2027-01-08"),
             Ok(Days::Dates(date("2026-12-31"), date("2027-01-08")))
         );
-        for text in ["", "monday", "2026-13-01", "2026-02-30", "2027-01-08..2026-12-31", "07.11.2026"] {
+        for text in
+            ["", "monday", "2026-13-01", "2026-02-30", "2027-01-08..2026-12-31", "07.11.2026"]
+        {
             assert!(days(text).is_err(), "{text}");
         }
     }

@@ -15,7 +15,8 @@ pub struct MediaSettings {
     pub ports: RangeInclusive<u16>,
     /// Threads; by default as many as there are cores. At least 1.
     pub workers: usize,
-    /// A leg on which nothing is heard for so long, while the peer is to send, has died; 30 s.
+    /// A leg on which neither RTP nor RTCP is heard for so long has died; 30 s. Not on hold: phones
+    /// that hold often send nothing, so only a stream that flows both ways can die.
     pub dead_after_ms: u64,
 }
 
@@ -33,7 +34,8 @@ impl Default for MediaSettings {
 /// A fact about a leg's media. After [`MediaEvent::Closed`] nothing more comes about it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MediaEvent {
-    /// By RFC 4733 or by tone; once for each press, at its beginning.
+    /// By RFC 4733 or by tone; once for each press, at its beginning. All plays of the leg were cut
+    /// already; their `PlayEnded` follow.
     KeyPressed {
         leg: LegId,
         key: Key,
@@ -45,7 +47,8 @@ pub enum MediaEvent {
         play: PlayId,
         cut_after_ms: Option<u64>,
     },
-    /// Neither RTP nor RTCP came for the configured time while the peer was to send.
+    /// Neither RTP nor RTCP came for the configured time, and the call was not on hold. Said once;
+    /// the leg stays open.
     Died {
         leg: LegId,
     },

@@ -19,13 +19,16 @@ use super::rtcp::{self, HeardFigures, SentFigures};
 use super::sockets::Sockets;
 use super::source::Source;
 use super::tones::Tones;
-use crate::domain::{Key, KeySource, LegId, MediaSession, PlayId, RtpStatistics};
+use crate::domain::{Direction, Key, KeySource, LegId, MediaSession, PlayId, RtpStatistics};
 
 /// Milliseconds of audio in a packet at most.
 const PTIME_MAX_MS: u16 = 60;
 /// The largest packet that is sent.
 pub(super) const FRAME_BYTES_MAX: usize =
     HEADER_BYTES + PTIME_MAX_MS as usize * SAMPLES_PER_MS as usize;
+
+/// Packets in a row by which a peer is believed to have another port than it said: 80 ms.
+const PROBATION: u8 = 4;
 
 /// What is handed from the opener to the worker.
 #[derive(Debug)]
@@ -88,8 +91,9 @@ impl Leg {
             port: open.port,
             due: None,
             session: None,
-            far: Source::new(open.signalling),
-            far_rtcp: Source::new(open.signalling),
+            far: Source::new(open.signalling, PROBATION),
+            // Reports are rare, and only reports follow.
+            far_rtcp: Source::new(open.signalling, 1),
             playlist: Playlist::default(),
             sender: Sender {
                 ssrc,
@@ -119,9 +123,12 @@ impl Leg {
             session.ptime_ms = 20;
         }
         let first = self.session.is_none();
-        if self.far.negotiate(session.remote_rtp) {
+        let moved = self.far.negotiate(session.remote_rtp);
+        let recoded = self.session.as_ref().is_some_and(|before| before.codec != session.codec);
+        if moved {
             self.events = EventReceiver::default();
         }
+        self.sender.marker |= moved || recoded;
         let rtcp = if session.rtcp_mux { session.remote_rtp } else { session.remote_rtcp };
         self.far_rtcp.negotiate(rtcp);
         self.tones = match session.telephone_event {
@@ -205,8 +212,8 @@ impl Leg {
         now_us: u64,
         outbox: &mut Outbox,
     ) {
+        // Before the first agreement nobody can tell a stranger from the peer.
         let Some(session) = &self.session else {
-            self.refused += 1;
             return;
         };
         if session.rtcp_mux && is_rtcp(datagram) {
@@ -240,6 +247,9 @@ impl Leg {
 
     /// A datagram on the RTCP port, or RTCP on a shared one.
     pub fn on_rtcp(&mut self, from: SocketAddr, datagram: &[u8], now_us: u64) {
+        if self.session.is_none() {
+            return;
+        }
         let Some(heard) = rtcp::read(datagram) else {
             self.refused += 1;
             return;
@@ -260,8 +270,8 @@ impl Leg {
             self.next_report_us = now_us + rtcp::interval_us(rand::random(), false);
             self.report(clock, now_us, false);
         }
-        let receives = self.session.as_ref().is_some_and(|session| session.direction.receives());
-        if receives && !self.died && now_us.saturating_sub(self.heard_us) >= dead_after_us {
+        let talks = self.session.as_ref().is_some_and(|it| it.direction == Direction::SendRecv);
+        if talks && !self.died && now_us.saturating_sub(self.heard_us) >= dead_after_us {
             self.died = true;
             outbox.push(MediaEvent::Died { leg: self.id });
         }

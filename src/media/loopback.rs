@@ -351,7 +351,7 @@ fn the_stream_follows_a_peer_whose_port_was_changed_on_the_way() {
     phone.hear();
     let behind_nat = socket("127.0.0.1".parse().unwrap());
     let named = std::mem::replace(&mut phone.rtp, behind_nat);
-    phone.say(&[Codec::Pcma.silence(); 160]);
+    phone.say(&[Codec::Pcma.silence(); 640]);
     phone.hear();
     // Until a new agreement names the address anew.
     let elsewhere = socket("127.0.0.1".parse().unwrap());
@@ -401,7 +401,7 @@ fn a_leg_that_hears_nothing_dies_once_but_not_on_hold() {
         workers: 1,
         dead_after_ms: 200,
     });
-    let held = house.call(|session| session.direction = Direction::SendOnly);
+    let held = house.call(|session| session.direction = Direction::RecvOnly);
     let silent = house.call(|_| {});
     assert_eq!(house.event(), MediaEvent::Died { leg: silent.leg });
     let alive = house.call(|_| {});

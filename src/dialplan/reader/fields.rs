@@ -109,7 +109,8 @@ impl Reader<'_, '_> {
         let text = match &value.value {
             Value::Integer(number) => {
                 let message = format!("{name} needs a unit");
-                let hint = format!("write \"{number}s\" for seconds, \"{number}ms\" for thousandths");
+                let hint =
+                    format!("write \"{number}s\" for seconds, \"{number}ms\" for thousandths");
                 self.report.error_hint(value.span, message, hint);
                 return None;
             }

@@ -10,8 +10,16 @@ use crate::dialplan::tree::GroupTree;
 use crate::dialplan::values;
 
 const PARTS: &[&str] = &[
-    "pick", "ring", "wrap-up", "target", "priority", "while-waiting", "offer-callback", "after",
-    "nobody", "full",
+    "pick",
+    "ring",
+    "wrap-up",
+    "target",
+    "priority",
+    "while-waiting",
+    "offer-callback",
+    "after",
+    "nobody",
+    "full",
 ];
 
 const PICKS: &[(&str, Pick)] = &[

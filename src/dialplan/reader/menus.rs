@@ -19,6 +19,7 @@ impl Reader<'_, '_> {
             tries: self.number_prop(node, "tries", 1, 10).unwrap_or(TRIES),
             prompt: Vec::new(),
             keys: BTreeMap::new(),
+            keys_whole: true,
             silence: None,
             wrong: vec![say("wrong-key", node.head())],
         };
@@ -54,7 +55,7 @@ impl Reader<'_, '_> {
                 }
             }
         }
-        if menu.keys.is_empty() && node.children.is_some() {
+        if menu.keys.is_empty() && menu.keys_whole && node.children.is_some() {
             let hint = "write key \"1\" { … }, or make it a step";
             self.report.error_hint(node.head(), "the menu has no key", hint);
         }
@@ -76,8 +77,12 @@ impl Reader<'_, '_> {
     fn menu_key(&mut self, node: &Node, menu: &mut MenuTree) {
         self.known_props(node, &[]);
         let body = self.body(node, Place::Menu);
-        let Some(text) = self.only_text(node, "a key such as \"1\"") else { return };
-        let Some(key) = self.key(&text) else { return };
+        let text = self.only_text(node, "a key such as \"1\"");
+        let read = text.and_then(|text| self.key(&text).map(|key| (text, key)));
+        let Some((text, key)) = read else {
+            menu.keys_whole = false;
+            return;
+        };
         if menu.keys.insert(key, KeyTree { span: text.span, body }).is_some() {
             let message = format!("key \"{key}\" is already in this menu");
             self.report.error_hint(text.span, message, "only one of them would work");

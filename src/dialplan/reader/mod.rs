@@ -127,7 +127,8 @@ impl Reader<'_, '_> {
 
     fn complain_if(&mut self, twice: bool, what: &str, name: &Spanned<String>) {
         if twice {
-            let message = format!("there is already a {what} named \"{}\" in this file", name.value);
+            let message =
+                format!("there is already a {what} named \"{}\" in this file", name.value);
             self.report.error_hint(name.span, message, "give one of them another name");
         }
     }

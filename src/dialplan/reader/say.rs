@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::dialplan::condition::{is_variable_name, unknown_name};
 use crate::dialplan::finding::Span;
-use crate::dialplan::names::{FORMATS, Kind, format_name, format_named, kind_of};
+use crate::dialplan::names::{Kind, kind_of};
 use crate::dialplan::plan::Piece;
 use crate::dialplan::suggest::closest;
 use crate::dialplan::syntax::{Node, Spanned, Value};
@@ -124,17 +124,18 @@ impl Reader<'_, '_> {
             self.report.error_hint(text.span, message, "use it in an if");
             return None;
         };
-        let fitting_names: Vec<&str> = fitting.iter().map(|format| format_name(*format)).collect();
+        let fitting_names: Vec<&str> = fitting.iter().map(|format| format.name()).collect();
         let Some(word) = word.filter(|word| !word.is_empty()) else {
             let message = format!("how shall {name} be spoken?");
-            let hint = format!("write {{{name}:{}}}", format_name(first));
+            let hint = format!("write {{{name}:{}}}", first.name());
             self.report.error_hint(text.span, message, hint);
             return None;
         };
         let start = text.value.rfind(word).unwrap_or(0);
         let span = self.inside(text, Span::new(start, start + word.len()));
-        let Some(format) = format_named(word) else {
-            let known = FORMATS.iter().map(|(name, _)| *name);
+        let found = Format::ALL.into_iter().find(|format| format.name() == word);
+        let Some(format) = found else {
+            let known = Format::ALL.into_iter().map(Format::name);
             self.report.unknown(span, "format", word, "not known", known);
             return None;
         };

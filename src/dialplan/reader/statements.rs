@@ -9,9 +9,7 @@ use crate::dialplan::finding::Span;
 use crate::dialplan::names::{Kind, kind_of};
 use crate::dialplan::plan::{Piece, Text};
 use crate::dialplan::syntax::{Node, Spanned, Value};
-use crate::dialplan::tree::{
-    AskTree, DueTree, Line, LineKind, LookupTree, PromiseTree, Use,
-};
+use crate::dialplan::tree::{AskTree, DueTree, Line, LineKind, LookupTree, PromiseTree, Use};
 use crate::dialplan::values;
 
 /// What a line in a block may be.
@@ -270,8 +268,7 @@ impl Reader<'_, '_> {
         let prompt = self.pieces(node);
         let digits = self.number_prop(node, "digits", 1, 32).unwrap_or(DIGITS);
         let end = self.text_prop(node, "end").and_then(|text| self.key(&text));
-        let wait_ms =
-            self.duration_prop(node, "wait", SECOND_MS, MINUTE_MS).unwrap_or(WAIT_MS);
+        let wait_ms = self.duration_prop(node, "wait", SECOND_MS, MINUTE_MS).unwrap_or(WAIT_MS);
         let tries = self.number_prop(node, "tries", 1, 10).unwrap_or(TRIES);
         let mut silence = Vec::new();
         for child in node.children() {
@@ -305,8 +302,7 @@ impl Reader<'_, '_> {
         self.no_block(node);
         self.no_args(node);
         self.known_props(node, &["operator", "for"]);
-        let for_ms =
-            self.duration_prop(node, "for", SECOND_MS, 10 * MINUTE_MS).unwrap_or(FOR_MS);
+        let for_ms = self.duration_prop(node, "for", SECOND_MS, 10 * MINUTE_MS).unwrap_or(FOR_MS);
         let Some(who) = self.text_prop(node, "operator") else {
             if node.prop("operator").is_none() {
                 let hint = "write operator=\"anna\" or operator=\"{customer.manager}\"";

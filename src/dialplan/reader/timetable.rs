@@ -35,7 +35,8 @@ impl Reader<'_, '_> {
     fn rule(&mut self, node: &Node, open: bool, hours: &mut Hours) {
         let Some((first, rest)) = node.args.split_first() else {
             let message = format!("{} on which days?", node.name.value);
-            let hint = "write \"mon-fri\", \"sat,sun\", \"2026-11-07\" or \"2026-12-31..2027-01-08\"";
+            let hint =
+                "write \"mon-fri\", \"sat,sun\", \"2026-11-07\" or \"2026-12-31..2027-01-08\"";
             self.report.error_hint(node.head(), message, hint);
             return;
         };
@@ -112,9 +113,8 @@ impl Reader<'_, '_> {
     }
 
     fn warn_of_overlap(&mut self, days: &Spanned<String>, new: &Exception, hours: &Hours) {
-        let twice = hours.exceptions.iter().find(|old| {
-            old.first <= new.last && new.first <= old.last
-        });
+        let twice =
+            hours.exceptions.iter().find(|old| old.first <= new.last && new.first <= old.last);
         if let Some(old) = twice {
             let date = old.first.max(new.first);
             let message = format!("{date} is already in a line above; this line wins");

@@ -1,0 +1,228 @@
+//! What is wrong with a file as a whole, seen as callers go through it.
+//!
+//! - this file: names that lines mention
+//! - `walk`: in which language and after what each line is reached; missing recordings
+//! - `circles`: ways that never end, menus that cannot be left
+//! - `keys`: what prompts tell to press, and the keys that there are
+
+mod circles;
+mod keys;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::expression::Condition;
+use super::finding::{Report, Severity, Span};
+use super::names::kind_of;
+use super::plan::{Dialled, Piece};
+use super::suggest::closest;
+use super::syntax::Spanned;
+use super::tree::{DueTree, Line, LineKind, ScriptTree, Use};
+use crate::speech::{self, Catalogue};
+
+/// Which file answers a number.
+pub type Taken = BTreeMap<Dialled, String>;
+
+/// Reports what is wrong with a file. `taken` are the numbers of the files before it.
+pub fn check(tree: &ScriptTree, taken: &mut Taken, catalogue: &Catalogue, report: &mut Report<'_>) {
+    numbers(tree, taken, report);
+    let mut check = Check { tree, catalogue, report, asked: asked(tree) };
+    tree.each_line(&mut |line| check.line(line));
+    check.groups();
+    check.hours();
+    let whole = !check.report.has_errors();
+    walk::check(tree, catalogue, report);
+    keys::check(tree, catalogue, report);
+    if whole {
+        circles::check(tree, report);
+    }
+}
+
+fn numbers(tree: &ScriptTree, taken: &mut Taken, report: &mut Report<'_>) {
+    for dialled in tree.numbers.iter().flat_map(|number| &number.dialled) {
+        if let Some(file) = taken.insert(dialled.value.clone(), report.source.name.clone()) {
+            let here = file == report.source.name;
+            let place = if here { "this file".to_owned() } else { file };
+            let message = format!("this number is already answered in {place}");
+            report.error_hint(dialled.span, message, "a number has one block in all files");
+        }
+    }
+    if tree.numbers.is_empty() && !report.has_errors() {
+        let hint = "write number \"100\" { … }";
+        report.warning_hint(Span::default(), "no number leads into this file", hint);
+    }
+}
+
+/// The variables that some `ask` of the file fills.
+fn asked(tree: &ScriptTree) -> BTreeSet<&str> {
+    let mut asked = BTreeSet::new();
+    tree.each_line(&mut |line| {
+        if let LineKind::Ask(ask) = &line.kind {
+            asked.insert(ask.variable.value.as_str());
+        }
+    });
+    asked
+}
+
+struct Check<'a, 'r, 's> {
+    tree: &'a ScriptTree,
+    catalogue: &'a Catalogue,
+    report: &'r mut Report<'s>,
+    asked: BTreeSet<&'a str>,
+}
+
+impl Check<'_, '_, '_> {
+    fn line(&mut self, line: &Line) {
+        match &line.kind {
+            LineKind::Say(pieces) => self.pieces(pieces),
+            LineKind::LookupCustomer(lookup) => self.pieces(&lookup.filler),
+            LineKind::MatchCard { variable } => self.variable(variable),
+            LineKind::LookupOrder { variable, lookup } => {
+                self.variable(variable);
+                self.pieces(&lookup.filler);
+            }
+            LineKind::If { uses, .. } => uses.iter().for_each(|use_| self.use_(use_)),
+            LineKind::Ask(ask) => self.pieces(&ask.prompt),
+            LineKind::Go(target) => self.target(target),
+            LineKind::Queue(group) => self.group(group),
+            LineKind::Promise(promise) => {
+                promise.group.iter().for_each(|group| self.group(group));
+                if let DueTree::NextOpening { hours, span, .. } = &promise.due {
+                    self.next_opening(hours.as_ref(), *span);
+                }
+            }
+            LineKind::Repeat | LineKind::Language(_) | LineKind::Ring { .. } | LineKind::Hangup => {
+            }
+        }
+    }
+
+    fn pieces(&mut self, pieces: &[Spanned<Piece>]) {
+        for piece in pieces {
+            if let Piece::Value { name, .. } = &piece.value
+                && kind_of(name).is_none()
+            {
+                self.variable(&Spanned::new(name.clone(), piece.span));
+            }
+        }
+    }
+
+    fn use_(&mut self, use_: &Use) {
+        match use_ {
+            Use::Hours(name) => self.named_hours(name),
+            Use::Variable(name) => self.variable(name),
+            Use::Name(_) => {}
+            Use::Status(word) => self.status(word),
+        }
+    }
+
+    fn variable(&mut self, name: &Spanned<String>) {
+        if self.asked.contains(name.value.as_str()) {
+            return;
+        }
+        let names = super::names::NAMES.iter().map(|(name, _, _)| *name);
+        let known = self.asked.iter().copied().chain(names);
+        let mut message = format!("\"{}\" is not known", name.value);
+        if let Some(meant) = closest(&name.value, known) {
+            message.push_str(&format!("; did you mean \"{meant}\"?"));
+        }
+        let hint = format!(
+            "it is neither one of the names like customer.points nor asked: ask … as=\"{}\"",
+            name.value
+        );
+        self.report.error_hint(name.span, message, hint);
+    }
+
+    fn target(&mut self, name: &Spanned<String>) {
+        let tree = self.tree;
+        if !tree.steps.contains_key(&name.value) && !tree.menus.contains_key(&name.value) {
+            let known = tree.steps.keys().chain(tree.menus.keys()).map(String::as_str);
+            self.report.unknown(name.span, "step or menu", &name.value, "not defined", known);
+        }
+    }
+
+    fn group(&mut self, name: &Spanned<String>) {
+        if !self.tree.groups.contains_key(&name.value) {
+            let known = self.tree.groups.keys().map(String::as_str);
+            self.report.unknown(name.span, "group", &name.value, "not defined", known);
+        }
+    }
+
+    fn named_hours(&mut self, name: &Spanned<String>) {
+        if !self.tree.hours.contains_key(&name.value) {
+            let known = self.tree.hours.keys().map(String::as_str);
+            self.report.unknown(name.span, "hours", &name.value, "not defined", known);
+        }
+    }
+
+    fn next_opening(&mut self, hours: Option<&Spanned<String>>, span: Span) {
+        match (hours, self.tree.hours.len()) {
+            (Some(name), _) => self.named_hours(name),
+            (None, 1) => {}
+            (None, 0) => {
+                let hint = "write hours \"shop\" { open \"mon-fri\" \"10:00-19:00\" }";
+                self.report.error_hint(span, "there are no opening hours in this file", hint);
+            }
+            (None, _) => {
+                let hint = "write hours=\"…\" with the name of the hours";
+                self.report.error_hint(span, "the opening of which hours?", hint);
+            }
+        }
+    }
+
+    fn status(&mut self, word: &Spanned<String>) {
+        let known = speech::statuses(self.catalogue, self.tree.language);
+        if known.is_empty() || known.contains(&word.value.as_str()) {
+            return;
+        }
+        let mut message = format!("there is no recording for a status '{}'", word.value);
+        if let Some(meant) = closest(&word.value, known.iter().copied()) {
+            message.push_str(&format!("; did you mean '{meant}'?"));
+        }
+        let hint = format!("known statuses: {}", known.join(", "));
+        self.report.warning_hint(word.span, message, hint);
+    }
+
+    fn groups(&mut self) {
+        let tree = self.tree;
+        for group in tree.groups.values() {
+            for other in &group.mentions {
+                self.group(other);
+            }
+            let mut speaks = false;
+            for line in &group.nobody {
+                speaks |= !matches!(line.kind, LineKind::Promise(_) | LineKind::Hangup);
+            }
+            if !speaks {
+                let hint = "write nobody { say \"sorry-full\"; hangup }";
+                let message = "callers hear nothing when nobody is logged in to this group";
+                self.report.warning_hint(group.name, message, hint);
+            }
+        }
+    }
+
+    /// Opening hours that nothing asks about, although callers are sent to operators.
+    fn hours(&mut self) {
+        let mut asked_hours = false;
+        let mut queue = None;
+        self.tree.each_line(&mut |line| match &line.kind {
+            LineKind::If { condition, .. } => asked_hours |= asks_hours(condition),
+            LineKind::Queue(group) => queue = queue.or(Some(group.span)),
+            _ => {}
+        });
+        if let (false, false, Some(at)) = (self.tree.hours.is_empty(), asked_hours, queue) {
+            let name = self.tree.hours.keys().next().map_or("", String::as_str);
+            let hint = format!("write if \"closed('{name}')\" {{ … }} before it");
+            let message = "callers are queued at night, too: nothing asks for the opening hours";
+            self.report.note(Severity::Warning, at, message.to_owned(), Some(hint));
+        }
+    }
+}
+
+fn asks_hours(condition: &Condition) -> bool {
+    match condition {
+        Condition::Or(parts) | Condition::And(parts) => parts.iter().any(asks_hours),
+        Condition::Not(inner) => asks_hours(inner),
+        Condition::Open { .. } | Condition::Closed { .. } => true,
+        Condition::Compare { .. } | Condition::Holds(_) => false,
+    }
+}
