@@ -11,6 +11,7 @@
 //! | [`sim`] | plan tests and simulated callers | `core` and below |
 //! | [`config`] | `allo.toml` → typed settings | `domain` |
 //! | [`sip`] [`media`] [`crm`] [`store`] [`web`] | shells; they do not know each other | `domain`, `config` |
+//! | [`phone`] | the test phone: calls a hotline and listens | `domain`, `sip`, `media` |
 //! | [`app`] | wiring, the event loop, the clocks | everything |
 //! | [`cli`] | the command line | everything |
 //!
@@ -25,6 +26,7 @@ pub mod crm;
 pub mod dialplan;
 pub mod domain;
 pub mod media;
+pub mod phone;
 pub mod sim;
 pub mod sip;
 pub mod speech;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `allo` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    allo::cli::main()
+}

@@ -182,7 +182,7 @@ impl EventLoop {
             Command::Reject { call, reason } => self.reject(call, reason).await,
             Command::Play { call, play, language, recordings } => {
                 if let Some(leg) = self.leg(call) {
-                    self.out.media.play(leg, play, language, recordings);
+                    self.out.media.play(leg, play, language, &recordings);
                 }
             }
             Command::StopPlaying { call } => {

@@ -2,15 +2,22 @@
 //!
 //! Exit codes: 0 done, 1 the user's files are wrong or the work failed, 2 usage.
 
+pub mod call;
 pub mod calls;
 pub mod crm;
+pub mod demo;
 pub mod plans;
+pub mod prompts;
 pub mod serve;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
 
 /// A hotline server: answers, knows the caller, says points and order status.
 #[derive(Debug, Parser)]
@@ -38,9 +45,9 @@ enum Command {
     /// Draw the dialplans as a Mermaid graph on stdout.
     Graph,
     /// Place a real call from a sample customer to a server of its own and check what was heard.
-    Demo(crate::cli::demo::DemoArgs),
+    Demo(demo::DemoArgs),
     /// A test phone in the terminal: dials a number, presses keys, records what it hears.
-    Call(crate::cli::call::CallArgs),
+    Call(call::CallArgs),
     /// Past calls.
     Calls(calls::CallsArgs),
     /// Customers and orders of the embedded CRM.
@@ -48,7 +55,7 @@ enum Command {
     Crm(crm::CrmCommand),
     /// Recordings.
     #[command(subcommand)]
-    Prompts(crate::cli::prompts::PromptsCommand),
+    Prompts(prompts::PromptsCommand),
     /// Settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -66,4 +73,57 @@ enum ConfigCommand {
 enum LogFormat {
     Text,
     Json,
+}
+
+/// Reads the command line, does what it says, and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve);
+    start_log(cli.log, &command);
+    match run(command, cli.config.as_deref()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("allo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<ExitCode> {
+    let config = Config::load(config, std::env::vars())?;
+    match command {
+        Command::Serve => wait_for(serve::run(config)),
+        Command::Check(args) => plans::check(config, args),
+        Command::Test(args) => plans::test(config, args),
+        Command::Graph => plans::graph(&config),
+        Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
+        Command::Call(args) => wait_for(call::run(args)),
+        Command::Calls(args) => wait_for(calls::run(&config, &args)),
+        Command::Crm(command) => wait_for(crm::run(&config, command)),
+        Command::Prompts(command) => wait_for(prompts::run(&config, command)),
+        Command::Config(ConfigCommand::Describe) => {
+            print!("{}", Config::describe());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn wait_for(
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Log lines go to stderr, stdout is for what was asked for. `ALLO_LOG=debug` shows more.
+/// Commands that only list or draw stay quiet but for warnings.
+fn start_log(format: LogFormat, command: &Command) {
+    let default = if matches!(command, Command::Serve) { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("ALLO_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(format!("{default},sqlx=warn"))
+    });
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
 }

@@ -649,6 +649,26 @@ mod tests {
         "#);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_either_settings_or_mistakes(
+            start in 0_usize..4000,
+            removed in 0_usize..40,
+            put in "[a-z\\[\\]\"=#.,\n0-9ж{}-]{0,12}",
+        ) {
+            let sample = Config::describe().replace("\n#[", "\n[").replace("\n#c", "\nc");
+            let characters = sample.chars().collect::<Vec<_>>();
+            let start = start.min(characters.len());
+            let end = (start + removed).min(characters.len());
+            let mut text: String = characters[..start].iter().collect();
+            text.push_str(&put);
+            text.extend(&characters[end..]);
+            if let Err(mistakes) = read(&text, &[]) {
+                proptest::prop_assert!(mistakes.contains("allo.toml"), "{mistakes}");
+            }
+        }
+    }
+
     #[test]
     fn paths_of_the_file_are_relative_to_its_folder() {
         let text = "[database]\nurl = \"sqlite:data/a.db\"\n[prompts]\nfolder = \"/srv/prompts\"\n\

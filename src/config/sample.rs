@@ -22,20 +22,21 @@ pub(super) fn schema() -> Schema {
 
 impl Config {
     /// A file with every key, its documentation and its default; keys without a default are
-    /// commented out and show an example. Read as it is, it gives [`Config::default`].
+    /// commented out (`#key`) and show an example. Read as it is, it gives [`Config::default`].
     pub fn describe() -> String {
         let defaults = toml_of(&Config::default());
         let mut text = String::from(
             "# allo.toml: every setting, with its default. What is not set here has its default.\n\
              # The environment overrides it: ALLO_WEB__LISTEN=127.0.0.1:9090\n\
-             # Relative files and folders are relative to the folder of this file.\n",
+             # Relative files and folders that are named here are relative to the folder of this file;\n\
+             # those that are not, to the folder that allo is started in.\n",
         );
         let schema = schema();
         let mut section: Vec<String> = Vec::new();
         for line in toml_of(&with_examples()).lines() {
             if let Some(name) = line.strip_prefix('[') {
                 section = name.trim_matches(['[', ']']).split('.').map(str::to_owned).collect();
-                let mark = if defaults.contains(line) { "" } else { "# " };
+                let mark = if defaults.contains(line) { "" } else { "#" };
                 text.push('\n');
                 comment(&mut text, &description(&schema, &section));
                 let _ = writeln!(text, "{mark}{line}");
@@ -44,7 +45,7 @@ impl Config {
                 path.push(key.to_owned());
                 let is_default = defaults.lines().any(|default| default == line)
                     && defaults.contains(&format!("[{}]", section.join(".")));
-                let mark = if is_default { "" } else { "# " };
+                let mark = if is_default { "" } else { "#" };
                 comment(&mut text, &description(&schema, &path));
                 let _ = writeln!(text, "{mark}{line}");
             }
@@ -130,7 +131,8 @@ mod tests {
 
     /// A header or a key, not prose.
     fn is_toml(line: &str) -> bool {
-        line.contains(" = ") || line.starts_with('[') && line.ends_with(']')
+        !line.starts_with(' ')
+            && (line.contains(" = ") || line.starts_with('[') && line.ends_with(']'))
     }
 
     #[test]
@@ -144,7 +146,7 @@ mod tests {
         let described = Config::describe();
         let uncommented: String = described
             .lines()
-            .map(|line| match line.strip_prefix("# ") {
+            .map(|line| match line.strip_prefix('#') {
                 Some(key) if is_toml(key) => key,
                 _ => line,
             })
@@ -160,13 +162,13 @@ mod tests {
         let described = Config::describe();
         let mut before = "";
         for line in described.lines() {
-            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let bare = line.strip_prefix('#').unwrap_or(line);
             if is_toml(bare) {
                 assert!(before.starts_with("# "), "undocumented: {line}");
             }
             before = line;
         }
-        assert!(described.contains("# public-address = \"203.0.113.7\""), "{described}");
+        assert!(described.contains("#public-address = \"203.0.113.7\""), "{described}");
         assert!(!described.contains("secret"));
     }
 }

@@ -278,7 +278,7 @@ pub struct CrmSql {
     pub order: Option<String>,
 }
 
-/// The end.
+/// Stopping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Shutdown {

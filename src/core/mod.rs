@@ -14,3 +14,6 @@ pub mod knowledge;
 
 pub use event::{Command, Event, LookupAnswer, LookupRequest};
 pub use hub::Hub;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,107 @@
-//! crm
+//! What the shop knows of a caller: points, orders, and whose client they are.
+//!
+//! - [`Crm`]: the two questions that may be asked
+//! - [`embedded`]: tables of our own database, filled by `allo crm import`
+//! - [`import`]: CSV files → the embedded tables, all or nothing
+//! - [`sql`]: any SQLite or PostgreSQL database, by queries of the settings
+//! - [`guarded`]: deadline, circuit breaker and a cap on lookups at once, around any of them
+//! - [`breaker`]: the circuit breaker's states, without a clock
+//! - [`fields`]: texts of CSV cells and SQL columns → values
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::domain::{Customer, Order, PhoneNumber};
+
+pub mod breaker;
+pub mod embedded;
+pub mod fields;
+pub mod guarded;
+pub mod import;
+pub mod sql;
+
+pub use embedded::{EmbeddedCrm, Pool};
+pub use guarded::{Guarded, Guards};
+pub use import::{ImportError, Imported, RowError, import};
+pub use sql::SqlCrm;
+
+/// An answer that is still to come. Dropping it cancels the question.
+pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<T, CrmError>> + Send + 'a>>;
+
+/// A source of customers and orders.
+pub trait Crm: Send + Sync {
+    /// All customers with this number, each with the orders of the number, newest first (by
+    /// `updated`, then by number). Nobody is an empty list.
+    fn customers<'a>(&'a self, phone: &'a PhoneNumber) -> Lookup<'a, Vec<Customer>>;
+
+    /// The order with this number, as the caller typed or the shop wrote it: dashes, spaces and
+    /// case make no difference.
+    fn order<'a>(&'a self, number: &'a str) -> Lookup<'a, Option<Order>>;
+}
+
+/// Why the CRM gave no answer. Names no caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CrmError {
+    #[error("{0}")]
+    Failed(String),
+    #[error("no answer within {deadline_ms} ms")]
+    TooSlow { deadline_ms: u64 },
+    #[error("not asked, because it failed just before")]
+    Resting,
+}
+
+impl From<sqlx::Error> for CrmError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(without_numbers(&error.to_string()))
+    }
+}
+
+/// Databases quote the value that they did not like, which may be a phone number: runs of five and
+/// more digits become dots.
+fn without_numbers(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut digits = String::new();
+    for c in text.chars().chain(['\n']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        masked.push_str(if digits.len() < 5 { &digits } else { "•••" });
+        digits.clear();
+        masked.push(if c == '\n' { ' ' } else { c });
+    }
+    masked.truncate(masked.trim_end().len());
+    masked
+}
+
+/// Newest first: by `updated`, orders without it last; then by number, the higher first.
+fn sort_newest_first(orders: &mut [Order]) {
+    orders.sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| b.number.cmp(&a.number)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn an_error_of_a_database_names_no_caller() {
+        assert_eq!(
+            without_numbers("invalid input syntax for type bigint: \"+79161112233\"\n(code 22)"),
+            "invalid input syntax for type bigint: \"+•••\" (code 22)"
+        );
+    }
+
+    #[test]
+    fn the_newest_order_is_first() {
+        let order = |number: &str, updated: Option<i64>| Order {
+            number: number.into(),
+            updated: updated.map(Timestamp),
+            ..Order::default()
+        };
+        let mut orders =
+            [order("9", None), order("1", Some(5)), order("2", Some(5)), order("3", Some(7))];
+        sort_newest_first(&mut orders);
+        assert_eq!(orders.map(|o| o.number), ["3", "2", "1", "9"]);
+    }
+}

@@ -5,6 +5,7 @@
 //! was loaded: each name that a statement mentions exists.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -31,6 +32,16 @@ pub enum Dialled {
     Public(PhoneNumber),
     /// As written: `100`, `hotline`.
     Internal(String),
+}
+
+/// As it is dialled.
+impl fmt::Display for Dialled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public(number) => number.as_str(),
+            Self::Internal(name) => name,
+        })
+    }
 }
 
 /// The block that answers a number.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
 use serde::{Deserialize, Serialize};
 
 /// A number in E.164: `+` and 7 to 15 digits. Made only by [`PhoneNumber::parse`].
@@ -12,35 +13,42 @@ pub struct PhoneNumber(String);
 
 /// The country whose national format is understood: an ISO 3166 code such as `RU`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region(phonenumber::country::Id);
+pub struct Region {
+    code: [u8; 2],
+    country: rlibphonenumber::Region,
+}
 
 impl Default for Region {
     fn default() -> Self {
-        Self(phonenumber::country::Id::RU)
+        Self { code: *b"RU", country: rlibphonenumber::Region::RU }
     }
 }
 
 impl FromStr for Region {
     type Err = String;
 
-    fn from_str(code: &str) -> Result<Self, String> {
-        phonenumber::country::Id::from_str(code)
-            .map(Self)
-            .map_err(|_| format!("\"{code}\" is not a country code such as RU"))
+    fn from_str(text: &str) -> Result<Self, String> {
+        let country = rlibphonenumber::Region::from_str(text).ok();
+        let code = <[u8; 2]>::try_from(text.as_bytes()).ok();
+        country
+            .zip(code)
+            .map(|(country, code)| Self { code, country })
+            .ok_or_else(|| format!("\"{text}\" is not a country code such as RU"))
     }
 }
 
 /// The code that [`FromStr`] reads.
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_ref())
+        self.code.iter().try_for_each(|&letter| write!(f, "{}", char::from(letter)))
     }
 }
 
 impl PhoneNumber {
     /// Reads a number as people and trunks write it: `8 (916) 111-22-33`, `+7 916 1112233` and
-    /// `0079161112233`-like international prefixes of the region give the same E.164 number.
-    /// Short internal numbers and anything that is no number at all give `None`.
+    /// `79161112233` give the same E.164 number. Short internal numbers and anything that is no
+    /// number at all give `None`. A number with `+` need not be one that its country has given
+    /// out: plans and tests may use such.
     pub fn parse(text: &str, region: Region) -> Option<Self> {
         const LONGEST: usize = 32;
         let text = text.trim();
@@ -51,20 +59,21 @@ impl PhoneNumber {
         if text.len() > LONGEST || digits < 7 || !only_number_marks {
             return None;
         }
-        let e164 = |number: phonenumber::PhoneNumber| {
-            let number = number.format().mode(phonenumber::Mode::E164).to_string();
-            (8..=16).contains(&number.len()).then_some(Self(number))
-        };
-        let parsed = phonenumber::parse(Some(region.0), text).ok();
-        if let Some(number) = parsed.filter(phonenumber::is_valid) {
-            return e164(number);
+        let national = PHONE_NUMBER_UTIL.parse(text, Some(region.country)).ok();
+        if let Some(number) = national.filter(|number| PHONE_NUMBER_UTIL.is_valid_number(number)) {
+            return Self::from_parsed(&number);
         }
         // Trunks often drop the `+`: `79161112233`.
         let bare: String = text.chars().filter(char::is_ascii_digit).collect();
-        phonenumber::parse(None, format!("+{bare}"))
-            .ok()
-            .filter(|number| phonenumber::is_valid(number) || text.starts_with('+'))
-            .and_then(e164)
+        let international = PHONE_NUMBER_UTIL.parse(format!("+{bare}"), None).ok()?;
+        let is_trusted =
+            text.starts_with('+') || PHONE_NUMBER_UTIL.is_valid_number(&international);
+        is_trusted.then(|| Self::from_parsed(&international)).flatten()
+    }
+
+    fn from_parsed(number: &rlibphonenumber::PhoneNumber) -> Option<Self> {
+        let e164 = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164).to_string();
+        (8..=16).contains(&e164.len()).then_some(Self(e164))
     }
 
     /// The whole number, for dialling and for the database; never for a log.
@@ -178,6 +187,13 @@ mod tests {
             "9161112233",
         ] {
             assert_eq!(parse(text).as_deref(), Some("+79161112233"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_free_hotline_number_keeps_its_eight_hundred() {
+        for text in ["88003334455", "8 (800) 333-44-55", "+78003334455", "78003334455"] {
+            assert_eq!(parse(text).as_deref(), Some("+78003334455"), "{text}");
         }
     }
 

@@ -1,11 +1,41 @@
 //! What the rest of the house sees of the media engine.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+
 use crate::domain::{Key, KeySource, LegId, PlayId, RtpStatistics};
+
+/// How the engine is set up.
+#[derive(Clone, Debug)]
+pub struct MediaSettings {
+    /// Where RTP and RTCP sockets are bound; 0.0.0.0 by default. A peer of the other address
+    /// family gets sockets on the unspecified address of its own family.
+    pub ip: IpAddr,
+    /// Ports for RTP (even) and RTCP (the odd one above); 16384–32767 by default.
+    pub ports: RangeInclusive<u16>,
+    /// Threads; by default as many as there are cores. At least 1.
+    pub workers: usize,
+    /// A leg on which neither RTP nor RTCP is heard for so long has died; 30 s. Not on hold: phones
+    /// that hold often send nothing, so only a stream that flows both ways can die.
+    pub dead_after_ms: u64,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self {
+            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            ports: 16_384..=32_767,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            dead_after_ms: 30_000,
+        }
+    }
+}
 
 /// A fact about a leg's media. After [`MediaEvent::Closed`] nothing more comes about it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MediaEvent {
-    /// By RFC 4733 or by tone; once for each press, at its beginning.
+    /// By RFC 4733 or by tone; once for each press, at its beginning. All plays of the leg were cut
+    /// already; their `PlayEnded` follow.
     KeyPressed {
         leg: LegId,
         key: Key,
@@ -17,7 +47,8 @@ pub enum MediaEvent {
         play: PlayId,
         cut_after_ms: Option<u64>,
     },
-    /// Neither RTP nor RTCP came for the configured time while the peer was to send.
+    /// Neither RTP nor RTCP came for the configured time, and the call was not on hold. Said once;
+    /// the leg stays open.
     Died {
         leg: LegId,
     },

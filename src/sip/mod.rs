@@ -2,9 +2,26 @@
 //! message; it sees [`SipEvent`]s and gives [`SipCommand`]s.
 //!
 //! - [`border`]: what the rest of the house sees
+//! - [`settings`]: addresses, timers, limits
+//! - [`stack`]: the running stack: one task that owns all calls
+//! - [`transport`]: sockets
 //! - [`message`]: requests and responses, read and written
+//! - [`transaction`]: state machines of RFC 3261 §17
+//! - [`dialog`]: what the two ends of a call remember of each other
+//! - [`agent`]: all transactions and calls, without sockets and clocks
+//! - [`sdp`], [`offer_answer`]: session descriptions
 
+pub mod agent;
 pub mod border;
+pub mod dialog;
 pub mod message;
+pub mod offer_answer;
+pub mod sdp;
+pub mod settings;
+pub mod stack;
+pub mod transaction;
+pub mod transport;
 
 pub use border::{Offer, RefuseStatus, SipCommand, SipEvent};
+pub use settings::{Limits, Listen, SipSettings, Timing, Transport};
+pub use stack::{SipHandle, SipStack, StartError};

@@ -14,8 +14,8 @@ pub struct Catalogue {
 #[derive(Clone, Debug, Default)]
 struct Recordings {
     texts: BTreeMap<RecordingId, String>,
-    /// By [`normalised`] text. Of recordings with the same words, the one that came first.
-    by_text: BTreeMap<String, RecordingId>,
+    /// By [`normalised`] text; recordings with the same words in the order of the file.
+    by_text: BTreeMap<String, Vec<RecordingId>>,
 }
 
 impl Catalogue {
@@ -49,7 +49,7 @@ impl Catalogue {
         }
         let recordings = self.languages.entry(language).or_default();
         for (id, text) in added {
-            recordings.by_text.entry(normalised(text)).or_insert_with(|| id.clone());
+            recordings.by_text.entry(normalised(text)).or_default().push(id.clone());
             recordings.texts.insert(id, text.to_owned());
         }
         Ok(())
@@ -66,11 +66,23 @@ impl Catalogue {
     /// The recording that says exactly this, whatever its case, punctuation and spacing, and with
     /// `ё` as `е`. Of several, the one that is first in its file.
     pub fn find_text(&self, language: Language, text: &str) -> Option<&RecordingId> {
-        self.languages.get(&language)?.by_text.get(&normalised(text))
+        self.languages.get(&language)?.by_text.get(&normalised(text))?.first()
     }
 
     pub fn ids(&self, language: Language) -> impl Iterator<Item = &RecordingId> {
         self.languages.get(&language).into_iter().flat_map(|recordings| recordings.texts.keys())
+    }
+
+    /// Forgets the recordings for which `keep` is false, such as those without a file.
+    pub fn retain(&mut self, mut keep: impl FnMut(Language, &RecordingId) -> bool) {
+        for (&language, recordings) in &mut self.languages {
+            let Recordings { texts, by_text } = recordings;
+            texts.retain(|id, _| keep(language, id));
+            by_text.retain(|_, ids| {
+                ids.retain(|id| texts.contains_key(id));
+                !ids.is_empty()
+            });
+        }
     }
 }
 
@@ -159,6 +171,21 @@ pub(super) mod tests {
         assert_eq!(catalogue.text(Language::Russian, &id), Some("текст"));
         assert!(!catalogue.contains(Language::English, &id));
         assert!(catalogue.add_tsv(Language::Russian, "id\ttext\na/b\tснова\n").is_err());
+    }
+
+    #[test]
+    fn what_is_not_kept_is_forgotten_and_its_words_pass_to_the_next() {
+        let mut catalogue = shipped();
+        let found = |catalogue: &Catalogue| {
+            catalogue.find_text(Language::Russian, "один").map(RecordingId::to_string)
+        };
+        assert_eq!(found(&catalogue).as_deref(), Some("number/01"));
+        catalogue.retain(|_, id| id.as_str() != "number/01");
+        assert_eq!(found(&catalogue).as_deref(), Some("number-end/01"));
+        assert!(!catalogue.contains(Language::English, &RecordingId::new("number/01")));
+        catalogue.retain(|language, _| language == Language::English);
+        assert_eq!(found(&catalogue), None);
+        assert_eq!(catalogue.ids(Language::Russian).count(), 0);
     }
 
     #[test]

@@ -14,5 +14,8 @@ mod utterance;
 pub mod words;
 
 pub use catalogue::Catalogue;
-pub use format::{Format, Spoken, Unspeakable, Value, needed, speak, spoken_text, statuses};
+pub use format::{
+    COMMON_STATUSES, Format, Spoken, UnknownFormat, Unspeakable, Value, needed, speak, spoken_text,
+    statuses,
+};
 pub use words::{Gender, number_words, same_words};

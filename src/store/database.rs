@@ -109,6 +109,13 @@ impl Store {
                        on conflict (name) do update set value = excluded.value";
             on_pool!(&self.pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
         };
+        if let Pool::Sqlite(pool) = &self.pool
+            && let file = pool.connect_options().get_filename().to_owned()
+            && !file.exists()
+        {
+            // The system still lets us write into the deleted file; nobody will ever read it.
+            return Err(format!("{} is gone; restart allo to make a new one", file.display()));
+        }
         match tokio::time::timeout(HEALTH_TIMEOUT, write).await {
             Ok(written) => written.map_err(|error| error.to_string()),
             Err(_) => Err("the database takes no write within two seconds".to_owned()),
@@ -225,6 +232,16 @@ mod tests {
         let line = message(&text).await;
         assert!(line.contains("text.db is not a SQLite database"), "{line}");
         assert!(!line.contains('\n'));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_deleted_is_not_healthy() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("allo.db");
+        let store = Store::open(&DatabaseUrl::Sqlite(file.clone())).await.unwrap();
+        store.healthy().await.unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(store.healthy().await.unwrap_err().contains("is gone"));
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@ use super::headers::HeaderName;
 /// What stands at the beginning of the bytes that a stream has brought so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Not enough yet.
-    Partial,
+    /// Not enough yet; looking again makes no sense before there are so many bytes.
+    Partial { at_least: usize },
     /// A double CRLF between messages: the peer's keep-alive, to be answered by one CRLF.
     Ping { length: usize },
     /// A single CRLF between messages: a pong, or padding.
@@ -21,6 +21,9 @@ pub enum Frame {
     TooLong,
 }
 
+/// The longest head of a message, bytes.
+const HEAD_MAX: usize = 64 * 1024;
+
 /// Looks at the beginning of `bytes`; messages longer than `bytes_max` are refused.
 pub fn frame(bytes: &[u8], bytes_max: usize) -> Frame {
     if bytes.starts_with(b"\r\n\r\n") {
@@ -29,17 +32,19 @@ pub fn frame(bytes: &[u8], bytes_max: usize) -> Frame {
     if bytes.starts_with(b"\r\n") {
         let next = bytes.get(2);
         let may_be_ping = next.is_none_or(|byte| *byte == b'\r') && bytes.len() < 4;
-        return if may_be_ping { Frame::Partial } else { Frame::Pong { length: 2 } };
+        let partial = Frame::Partial { at_least: bytes.len() + 1 };
+        return if may_be_ping { partial } else { Frame::Pong { length: 2 } };
     }
     if bytes.first() == Some(&b'\n') {
         return Frame::Pong { length: 1 };
     }
     let Some(head) = end_of_head(bytes) else {
-        return if bytes.len() > bytes_max { Frame::TooLong } else { Frame::Partial };
+        let partial = Frame::Partial { at_least: bytes.len() + 1 };
+        return if bytes.len() > bytes_max.min(HEAD_MAX) { Frame::TooLong } else { partial };
     };
     match body_length(&bytes[..head]) {
         Some(body) if head.saturating_add(body) > bytes_max => Frame::TooLong,
-        Some(body) if bytes.len() < head + body => Frame::Partial,
+        Some(body) if bytes.len() < head + body => Frame::Partial { at_least: head + body },
         Some(body) => Frame::Message { length: head + body },
         None => Frame::Unframed { length: head },
     }
@@ -89,7 +94,8 @@ mod tests {
         let text = b"OPTIONS sip:a SIP/2.0\r\nContent-Length : 3\r\n\r\nabcNEXT";
         assert_eq!(frame(text, 1000), Frame::Message { length: text.len() - 4 });
         for cut in 0..text.len() - 4 {
-            assert_eq!(frame(&text[..cut], 1000), Frame::Partial, "{cut}");
+            let Frame::Partial { at_least } = frame(&text[..cut], 1000) else { panic!("{cut}") };
+            assert!(at_least > cut && at_least <= text.len() - 4);
         }
         assert_eq!(frame(text, 20), Frame::TooLong);
     }
@@ -108,7 +114,7 @@ mod tests {
     fn keep_alives_between_messages_are_known() {
         assert_eq!(frame(b"\r\n\r\nOPT", 1000), Frame::Ping { length: 4 });
         assert_eq!(frame(b"\r\nOPT", 1000), Frame::Pong { length: 2 });
-        assert_eq!(frame(b"\r\n", 1000), Frame::Partial);
-        assert_eq!(frame(b"\r", 1000), Frame::Partial);
+        assert_eq!(frame(b"\r\n", 1000), Frame::Partial { at_least: 3 });
+        assert_eq!(frame(b"\r", 1000), Frame::Partial { at_least: 2 });
     }
 }

@@ -104,6 +104,11 @@ impl Headers {
         self.0.push(Header { name, value: value.into() });
     }
 
+    /// Puts a field before all others.
+    pub fn push_front(&mut self, name: HeaderName, value: impl Into<Bytes>) {
+        self.0.insert(0, Header { name, value: value.into() });
+    }
+
     /// Replaces all fields of this name by one, at the place of the first.
     pub fn set(&mut self, name: HeaderName, value: impl Into<Bytes>) {
         let value = value.into();

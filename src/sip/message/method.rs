@@ -87,6 +87,7 @@ impl Status {
     pub const UNSUPPORTED_URI_SCHEME: Self = Self(416);
     pub const BAD_EXTENSION: Self = Self(420);
     pub const SESSION_INTERVAL_TOO_SMALL: Self = Self(422);
+    pub const TEMPORARILY_UNAVAILABLE: Self = Self(480);
     pub const NO_SUCH_CALL: Self = Self(481);
     pub const LOOP_DETECTED: Self = Self(482);
     pub const BUSY_HERE: Self = Self(486);

@@ -1,0 +1,235 @@
+//! Start and shutdown of a whole server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, CrmSource};
+use crate::core::{Event, Hub};
+use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
+use crate::domain::PhoneNumber;
+use crate::media::{self, MediaEngine, MediaSettings};
+use crate::sip::{SipSettings, SipStack};
+use crate::store::{CallWriter, Pool, Store};
+use crate::web::{Health, Web};
+
+use super::clock::Clock;
+use super::event_loop::{EventLoop, Inputs, Outputs};
+use super::{plans, reload};
+
+/// Events of SIP or media that may wait for the event loop.
+const EVENTS_MAX: usize = 8_192;
+/// How long the last facts may take to reach the database when the server stops.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+/// How long hung-up calls may take to say goodbye when the server stops.
+const LAST_BYES: Duration = Duration::from_secs(2);
+
+/// A running server.
+pub struct Server {
+    config: Config,
+    sip: SipStack,
+    media: MediaEngine,
+    web: Web,
+    web_shutdown: CancellationToken,
+    health: Health,
+    store: Store,
+    calls: CallWriter,
+    calls_up: watch::Receiver<usize>,
+    control: mpsc::Sender<Event>,
+    event_loop: JoinHandle<()>,
+    reloading: JoinHandle<()>,
+    numbers: Vec<String>,
+    has_sample: bool,
+}
+
+impl Server {
+    /// Starts everything, in the order in which things are needed; an error names what is wrong and
+    /// nothing stays behind.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let clock = Clock::start();
+        media::raise_open_files_limit();
+        warm_up();
+        let loaded = load_plans(&config).await?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let store = Store::open(&config.database.url).await?;
+        let has_sample = fill_sample(&config, &store).await?;
+        let lost = store.close_lost_calls(clock.now()).await?;
+        if lost > 0 {
+            warn!(calls = lost, "calls were up when the server died; closed as lost");
+        }
+        let database = store.clone();
+        let health = Health::new(move || {
+            let database = database.clone();
+            async move { database.healthy().await }
+        });
+        let web_shutdown = CancellationToken::new();
+        let web = Web::start(config.web.listen, health.clone(), web_shutdown.clone()).await?;
+        let library = Arc::new(ArcSwap::from(loaded.library.clone()));
+        let (media_events, media) = mpsc::channel(EVENTS_MAX);
+        let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)
+            .context("the RTP engine can't start")?;
+        let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
+        let stack = SipStack::start(sip_settings(&config), sip_events).await?;
+        let (control, controls) = mpsc::channel(16);
+        let (calls_up, calls_up_seen) = watch::channel(0);
+        let calls = store.writer();
+        let outputs = Outputs {
+            sip: stack.handle(),
+            media: engine.handle(),
+            crm: open_crm(&config, &store)?,
+            calls: calls.clone(),
+            calls_up,
+        };
+        let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
+        let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region);
+        let inputs = Inputs { sip, media, control: controls };
+        let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
+        let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
+        health.set_plan(Ok(()));
+        health.set_sip(Ok(()));
+        Ok(Self {
+            config,
+            sip: stack,
+            media: engine,
+            web,
+            web_shutdown,
+            health,
+            store,
+            calls,
+            calls_up: calls_up_seen,
+            control,
+            event_loop,
+            reloading,
+            numbers,
+            has_sample,
+        })
+    }
+
+    /// Where SIP really listens, port 0 resolved: `udp:0.0.0.0:5060`.
+    pub fn sip_addresses(&self) -> Vec<String> {
+        self.sip.bound().iter().map(ToString::to_string).collect()
+    }
+
+    /// The first UDP address, for a phone on this machine.
+    pub fn udp_address(&self) -> Option<SocketAddr> {
+        self.sip.bound().iter().find(|l| l.to_string().starts_with("udp:")).map(|l| l.address)
+    }
+
+    pub fn web_address(&self) -> SocketAddr {
+        self.web.address()
+    }
+
+    /// The numbers that the plan answers.
+    pub fn numbers(&self) -> &[String] {
+        &self.numbers
+    }
+
+    /// Whether this start, the very first, put sample customers into the CRM.
+    pub fn has_sample(&self) -> bool {
+        self.has_sample
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Stops: new calls get 503, running ones may finish within the drain time, then they are hung
+    /// up; everything recorded reaches the database.
+    pub async fn shutdown(mut self) {
+        let drain = self.config.shutdown.drain.duration();
+        let up = *self.calls_up.borrow();
+        info!(calls = up, limit_s = drain.as_secs(), "stopping: new calls are refused");
+        self.reloading.abort();
+        self.health.set_draining();
+        self.sip.start_drain();
+        self.tell(Event::DrainStarted).await;
+        if tokio::time::timeout(drain, self.last_call()).await.is_err() {
+            self.tell(Event::DrainEnded).await;
+            if tokio::time::timeout(LAST_BYES, self.last_call()).await.is_err() {
+                warn!(calls = *self.calls_up.borrow(), "calls did not end in time");
+            }
+        }
+        self.sip.shutdown().await;
+        // Without SIP the event loop has heard its last.
+        let _ = self.event_loop.await;
+        self.media.shutdown();
+        let lost = self.calls.close(LAST_WRITES).await;
+        if lost > 0 {
+            warn!(facts = lost, "the database did not take the last facts in time");
+        }
+        self.web_shutdown.cancel();
+        self.web.ended().await;
+        self.store.close().await;
+        info!("stopped");
+    }
+
+    async fn tell(&self, event: Event) {
+        if self.control.send(event).await.is_err() {
+            warn!("the event loop is gone");
+        }
+    }
+
+    async fn last_call(&mut self) {
+        // An error means that the event loop is gone, and the calls with it.
+        let _ = self.calls_up.wait_for(|&up| up == 0).await;
+    }
+}
+
+/// What is loaded at its first use takes longer than a caller should wait.
+fn warm_up() {
+    let _ = PhoneNumber::parse("+78000000000", crate::domain::Region::default());
+}
+
+async fn load_plans(config: &Config) -> anyhow::Result<plans::Loaded> {
+    let config = config.clone();
+    Ok(tokio::task::spawn_blocking(move || plans::load(&config)).await??)
+}
+
+/// Fills an embedded CRM that was never used, so that there is somebody to call as.
+async fn fill_sample(config: &Config, store: &Store) -> anyhow::Result<bool> {
+    match config.crm.source {
+        CrmSource::Embedded => Ok(EmbeddedCrm::new(crm_pool(store)).fill_if_new().await?),
+        CrmSource::Sql => Ok(false),
+    }
+}
+
+fn open_crm(config: &Config, store: &Store) -> anyhow::Result<Arc<dyn Crm>> {
+    let guards = Guards::of(&config.crm);
+    let crm: Box<dyn Crm> = match (config.crm.source, &config.crm.sql) {
+        (CrmSource::Embedded, _) => Box::new(EmbeddedCrm::new(crm_pool(store))),
+        (CrmSource::Sql, Some(sql)) => Box::new(SqlCrm::new(sql, guards.deadline)?),
+        (CrmSource::Sql, None) => {
+            anyhow::bail!("[crm] source is \"sql\", but there is no section [crm.sql]")
+        }
+    };
+    Ok(Arc::new(Guarded::new(crm, guards)))
+}
+
+/// The tables of the embedded CRM live in the store's database.
+pub fn crm_pool(store: &Store) -> crate::crm::Pool {
+    match store.pool() {
+        Pool::Sqlite(pool) => crate::crm::Pool::Sqlite(pool.clone()),
+        Pool::Postgres(pool) => crate::crm::Pool::Postgres(pool.clone()),
+    }
+}
+
+fn media_settings(config: &Config) -> MediaSettings {
+    MediaSettings {
+        ports: config.rtp.ports.ports(),
+        dead_after_ms: config.rtp.dead_after.as_ms(),
+        ..MediaSettings::default()
+    }
+}
+
+fn sip_settings(config: &Config) -> SipSettings {
+    SipSettings::default()
+}

@@ -1,0 +1,165 @@
+//! `allo calls`: past calls.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::domain::{
+    CallFact, CallerId, EndReason, EndedBy, PhoneNumber, Pii, Timestamp,
+};
+use crate::store::{CallEvent, CallFilter, CallRecord, Store};
+
+#[derive(Debug, Args)]
+pub struct CallsArgs {
+    /// At most so many calls, the newest first.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: u32,
+    /// Only calls of this number.
+    #[arg(long, value_name = "PHONE")]
+    from: Option<String>,
+    /// Show callers' numbers unmasked.
+    #[arg(long)]
+    full: bool,
+    /// One JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists calls, whether the server runs or not.
+pub async fn run(config: &Config, args: &CallsArgs) -> anyhow::Result<ExitCode> {
+    let store = Store::open(&config.database.url).await?;
+    let caller = args.from.as_deref().map(|from| {
+        PhoneNumber::parse(from, config.sip.region)
+            .map_or_else(|| from.to_owned(), |number| number.as_str().to_owned())
+    });
+    let filter = CallFilter { caller, limit: args.limit, ..CallFilter::default() };
+    let calls = store.calls(&filter).await?;
+    store.close().await;
+    let zone = TimeZone::system();
+    let mut out = io::stdout().lock();
+    if args.json {
+        let list: Vec<Value> = calls.iter().map(|call| as_json(call, &zone, args.full)).collect();
+        writeln!(out, "{:#}", json!({ "calls": list }))?;
+    } else if calls.is_empty() {
+        writeln!(out, "no calls yet")?;
+    } else {
+        for call in &calls {
+            print(&mut out, call, &zone, args.full)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown_caller(caller: &CallerId, full: bool) -> String {
+    if full { caller.full().to_owned() } else { Pii(caller).to_string() }
+}
+
+fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
+    at.in_zone(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+}
+
+fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
+    let time = |at: Option<Timestamp>| at.map(|at| rfc3339(at, zone));
+    let events: Vec<Value> = call
+        .events
+        .iter()
+        .map(|CallEvent { at, fact }| {
+            let mut event = json!(fact);
+            if let (CallFact::Offered { caller, .. }, Some(fields)) = (fact, event.as_object_mut())
+            {
+                fields.insert("caller".to_owned(), json!(shown_caller(caller, full)));
+            }
+            if let Some(fields) = event.as_object_mut() {
+                fields.insert("at".to_owned(), json!(rfc3339(*at, zone)));
+            }
+            event
+        })
+        .collect();
+    json!({
+        "id": call.id,
+        "started": rfc3339(call.started, zone),
+        "answered": time(call.answered),
+        "ended": time(call.ended),
+        "caller": shown_caller(&call.caller, full),
+        "dialled": call.dialled,
+        "plan": call.plan,
+        "ended-by": call.ended_by,
+        "end-reason": call.end_reason,
+        "rtp": call.rtp,
+        "events": events,
+    })
+}
+
+fn print(
+    out: &mut impl Write,
+    call: &CallRecord,
+    zone: &TimeZone,
+    full: bool,
+) -> io::Result<()> {
+    let end = match (call.ended, call.ended_by, call.end_reason) {
+        (Some(ended), Some(by), Some(reason)) => {
+            let seconds = ended.since(call.started) / 1_000;
+            format!("{seconds} s, {}", how_ended(by, reason))
+        }
+        _ => "is up".to_owned(),
+    };
+    let started = call.started.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let caller = shown_caller(&call.caller, full);
+    writeln!(out, "{started}  {caller} → {}  {end}  {}", call.dialled, call.id)?;
+    for CallEvent { at, fact } in &call.events {
+        if let Some(line) = described(fact) {
+            let after = at.since(call.started);
+            writeln!(out, "  {:>3}.{:03}  {line}", after / 1_000, after % 1_000)?;
+        }
+    }
+    Ok(())
+}
+
+fn how_ended(by: EndedBy, reason: EndReason) -> String {
+    let reason = match reason {
+        EndReason::HungUp => "hung up",
+        EndReason::Cancelled => "gave up before the answer",
+        EndReason::UnknownNumber => "unknown number",
+        EndReason::Busy => "no room for the call",
+        EndReason::NotAcknowledged => "the answer was never acknowledged",
+        EndReason::MediaDied => "no audio came any more",
+        EndReason::SessionExpired => "the session timer ran out",
+        EndReason::SignallingFailed => "signalling failed",
+        EndReason::Shutdown => "the server was stopped",
+        EndReason::Lost => "lost: the server died",
+        EndReason::Failed => "failed",
+    };
+    let who = match by {
+        EndedBy::Caller => "caller",
+        EndedBy::Plan => "plan",
+        EndedBy::Server => "server",
+        EndedBy::Network => "network",
+    };
+    format!("{who}: {reason}")
+}
+
+/// A line for people; `None` for what the heading says already.
+fn described(fact: &CallFact) -> Option<String> {
+    Some(match fact {
+        CallFact::Offered { .. } | CallFact::Ended { .. } => return None,
+        CallFact::Answered => "answered".to_owned(),
+        CallFact::Step { name } => format!("→ {name}"),
+        CallFact::Said { text, .. } => format!("«{text}»"),
+        CallFact::Cut { after_ms } => format!("cut after {after_ms} ms"),
+        CallFact::Key { key, .. } => format!("key {key}"),
+        CallFact::Entered { variable, digits } => format!("{digits} digits for {variable}"),
+        CallFact::LookedUp { what, outcome, took_ms } => {
+            format!("looked up {what}: {outcome} ({took_ms} ms)")
+        }
+        CallFact::Queued { group } => format!("line of {group}"),
+        CallFact::Promised { promise, due } => format!("promised: {promise}, due {due}"),
+        CallFact::Rtp(rtp) => format!(
+            "audio: {} packets sent, {} received, {} lost, jitter {:.1} ms",
+            rtp.packets_sent, rtp.packets_received, rtp.packets_lost, rtp.jitter_ms
+        ),
+    })
+}

@@ -1,0 +1,175 @@
+//! The embedded CRM: tables of our own database.
+
+use sqlx::{PgPool, Row, SqlitePool};
+
+use super::fields::{order_digits, order_key};
+use super::import::{Source, import_texts};
+use super::{Crm, CrmError, Lookup, sort_newest_first};
+use crate::domain::{Customer, Money, Order, PhoneNumber, Region, Timestamp};
+
+/// The most customers that one number may have, and orders that are looked at; a number with more
+/// is no customer's phone.
+const ROWS_MAX: i64 = 100;
+
+/// The sample data that a new house starts with.
+pub(super) const SAMPLE_CUSTOMERS: &str = include_str!("sample/customers.csv");
+pub(super) const SAMPLE_ORDERS: &str = include_str!("sample/orders.csv");
+
+/// Connections to the database that holds the tables `customers`, `orders` and `meta`.
+#[derive(Clone, Debug)]
+pub enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs the same code on whichever pool there is; `begin` starts a transaction meant to write.
+macro_rules! on_pool {
+    ($pool:expr, |$p:ident, $begin:ident| $body:expr) => {
+        match $pool {
+            $crate::crm::Pool::Sqlite($p) => {
+                let $begin = "begin immediate";
+                $body
+            }
+            $crate::crm::Pool::Postgres($p) => {
+                let $begin = "begin";
+                $body
+            }
+        }
+    };
+    ($pool:expr, |$p:ident| $body:expr) => {
+        match $pool {
+            $crate::crm::Pool::Sqlite($p) => $body,
+            $crate::crm::Pool::Postgres($p) => $body,
+        }
+    };
+}
+pub(super) use on_pool;
+
+/// Reads an order from a row with all columns.
+macro_rules! order_of {
+    ($row:expr) => {{
+        let row = $row;
+        Order {
+            number: row.try_get("number")?,
+            status: row.try_get("status")?,
+            due: row.try_get::<Option<&str>, _>("due")?.and_then(|due| due.parse().ok()),
+            sum: row.try_get::<Option<i64>, _>("sum")?.map(Money),
+            updated: row.try_get::<Option<i64>, _>("updated_ms")?.map(Timestamp),
+        }
+    }};
+}
+
+/// Looks into the tables that `allo crm import` fills.
+#[derive(Clone, Debug)]
+pub struct EmbeddedCrm {
+    pool: Pool,
+}
+
+impl EmbeddedCrm {
+    /// The tables must have been migrated.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    /// Whether there is neither a customer nor an order.
+    pub async fn is_empty(&self) -> Result<bool, CrmError> {
+        let sql = "select (select count(*) from (select 1 from customers limit 1) as c) \
+                   + (select count(*) from (select 1 from orders limit 1) as o)";
+        let rows: i64 =
+            on_pool!(&self.pool, |pool| sqlx::query_scalar(sql).fetch_one(pool).await?);
+        Ok(rows == 0)
+    }
+
+    /// Fills in the sample customers and orders at the very first start: when the tables are empty
+    /// and never had the sample. Returns whether it did.
+    pub async fn fill_if_new(&self) -> Result<bool, CrmError> {
+        if !self.is_empty().await? {
+            return Ok(false);
+        }
+        let mark = "insert into meta (name, value) values ('crm-sample', 'filled') \
+                    on conflict (name) do nothing";
+        let marked =
+            on_pool!(&self.pool, |pool| sqlx::query(mark).execute(pool).await?.rows_affected());
+        if marked == 0 {
+            return Ok(false);
+        }
+        let customers = Source::text("customers.csv", SAMPLE_CUSTOMERS);
+        let orders = Source::text("orders.csv", SAMPLE_ORDERS);
+        import_texts(&self.pool, Some(customers), Some(orders), Region::default())
+            .await
+            .map(|_| true)
+            .map_err(|error| CrmError::Failed(error.to_string()))
+    }
+
+    async fn find_customers(&self, phone: &PhoneNumber) -> Result<Vec<Customer>, CrmError> {
+        let customers_sql = "select * from customers where phone = $1 \
+                             order by card, name limit $2";
+        let orders_sql = "select * from orders where phone = $1 \
+                          order by updated_ms is null, updated_ms desc, number desc limit $2";
+        let phone = phone.as_str();
+        let (mut customers, mut orders) = on_pool!(&self.pool, |pool| {
+            let rows =
+                sqlx::query(customers_sql).bind(phone).bind(ROWS_MAX).fetch_all(pool).await?;
+            let customers = rows
+                .iter()
+                .map(|row| {
+                    let language = row.try_get::<Option<&str>, _>("language")?;
+                    Ok(Customer {
+                        name: row.try_get("name")?,
+                        points: row.try_get("points")?,
+                        vip: row.try_get("vip")?,
+                        manager: row.try_get("manager")?,
+                        language: language.and_then(|code| code.parse().ok()),
+                        balance: row.try_get::<Option<i64>, _>("balance")?.map(Money),
+                        card: row.try_get("card")?,
+                        timezone: row.try_get("timezone")?,
+                        orders: Vec::new(),
+                    })
+                })
+                .collect::<Result<Vec<_>, sqlx::Error>>()?;
+            let rows = sqlx::query(orders_sql).bind(phone).bind(ROWS_MAX).fetch_all(pool).await?;
+            let orders = rows
+                .iter()
+                .map(|row| Ok(order_of!(row)))
+                .collect::<Result<Vec<_>, sqlx::Error>>()?;
+            (customers, orders)
+        });
+        sort_newest_first(&mut orders);
+        // Orders belong to the number; which of its customers made them is not known.
+        for customer in &mut customers {
+            customer.orders.clone_from(&orders);
+        }
+        Ok(customers)
+    }
+
+    /// By all letters and digits; else by the digits alone, if that means one order only: a caller
+    /// who wants `A-1007` can type no more than 1007.
+    async fn find_order(&self, number: &str) -> Result<Option<Order>, CrmError> {
+        let key = order_key(number);
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let sql = "select * from orders where number_key = $1 or number_digits = $2 limit $3";
+        let mut orders = on_pool!(&self.pool, |pool| {
+            let query = sqlx::query(sql).bind(&key).bind(order_digits(number)).bind(ROWS_MAX);
+            let rows = query.fetch_all(pool).await?;
+            rows.iter().map(|row| Ok(order_of!(row))).collect::<Result<Vec<_>, sqlx::Error>>()?
+        });
+        sort_newest_first(&mut orders);
+        if let Some(exact) = orders.iter().position(|order| order_key(&order.number) == key) {
+            return Ok(Some(orders.swap_remove(exact)));
+        }
+        let typed_digits_only = key.bytes().all(|byte| byte.is_ascii_digit());
+        Ok(if typed_digits_only && orders.len() == 1 { orders.pop() } else { None })
+    }
+}
+
+impl Crm for EmbeddedCrm {
+    fn customers<'a>(&'a self, phone: &'a PhoneNumber) -> Lookup<'a, Vec<Customer>> {
+        Box::pin(self.find_customers(phone))
+    }
+
+    fn order<'a>(&'a self, number: &'a str) -> Lookup<'a, Option<Order>> {
+        Box::pin(self.find_order(number))
+    }
+}

@@ -1,0 +1,491 @@
+//! The engine tested through real sockets on the loopback interface: a telephone that says what
+//! it likes and writes down what it hears.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::clock::Clock;
+use super::dtmf;
+use super::packet::{Incoming, OutgoingHeader};
+use super::*;
+use crate::domain::{
+    Codec, Direction, EventPayload, Key, KeySource, Language, LegId, LocalMedia, MediaSession,
+    PlayId, RecordingId,
+};
+
+/// What must happen happens within this, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(5);
+const EVENT_PAYLOAD: EventPayload = EventPayload { send: 101, receive: 96 };
+
+/// An engine with a library of noises; one test each, on ports of its own.
+struct House {
+    engine: MediaEngine,
+    events: mpsc::Receiver<MediaEvent>,
+    library: Arc<PromptLibrary>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl House {
+    fn new(first_port: u16) -> Self {
+        Self::with(MediaSettings {
+            ip: "127.0.0.1".parse().unwrap(),
+            ports: first_port..=first_port + 9,
+            workers: 1,
+            dead_after_ms: 60_000,
+        })
+    }
+
+    fn with(settings: MediaSettings) -> Self {
+        let mut library = PromptLibrary::default();
+        for (name, length, seed) in
+            [("short", 1_001_u16, 3_i16), ("odd", 333, 5), ("long", 40_000, 7)]
+        {
+            let samples =
+                (0..length).map(move |n| n.wrapping_mul(7919).cast_signed() ^ (seed << 9));
+            library.insert(Language::Russian, RecordingId::new(name), Prompt::encode(samples));
+        }
+        let library = Arc::new(library);
+        let (sender, events) = mpsc::channel(64);
+        let shared = Arc::new(ArcSwap::new(Arc::clone(&library)));
+        let engine = MediaEngine::start(&settings, shared, sender).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        Self { engine, events, library, runtime }
+    }
+
+    fn event(&mut self) -> MediaEvent {
+        self.runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, self.events.recv()).await })
+            .expect("an event comes in time")
+            .expect("the engine runs")
+    }
+
+    fn play(&self, leg: LegId, play: u32, recordings: &[&str]) {
+        let recordings: Vec<_> = recordings.iter().map(|&id| RecordingId::new(id)).collect();
+        self.engine.handle().play(leg, PlayId(play), Language::Russian, &recordings);
+    }
+
+    fn audio(&self, recordings: &[&str]) -> Vec<u8> {
+        let prompt = |&id: &&str| {
+            self.library.get(Language::Russian, &RecordingId::new(id)).unwrap().bytes(Codec::Pcma)
+        };
+        recordings.iter().map(prompt).collect::<Vec<_>>().concat()
+    }
+
+    /// A leg with a telephone at its far end, in a call that flows both ways.
+    fn call(&self, change: impl FnOnce(&mut MediaSession)) -> Phone {
+        let phone = Phone::dial(self, "127.0.0.1".parse().unwrap());
+        let mut session = phone.session.clone();
+        change(&mut session);
+        self.engine.handle().agree(phone.leg, session);
+        phone
+    }
+}
+
+struct Phone {
+    leg: LegId,
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    session: MediaSession,
+    server: SocketAddr,
+    sequence: u16,
+    timestamp: u32,
+}
+
+/// A packet as the telephone heard it.
+#[derive(Debug, PartialEq, Eq)]
+struct Heard {
+    marker: bool,
+    sequence: u16,
+    timestamp: u32,
+    payload: Vec<u8>,
+}
+
+fn socket(ip: IpAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((ip, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+impl Phone {
+    fn dial(house: &House, ip: IpAddr) -> Self {
+        let leg = LegId(Uuid::now_v7());
+        let LocalMedia { rtp_port, .. } = house.engine.handle().open(leg, ip).unwrap();
+        let (rtp, rtcp) = (socket(ip), socket(ip));
+        let session = MediaSession {
+            codec: Codec::Pcma,
+            send_payload_type: 8,
+            receive_payload_type: 8,
+            telephone_event: Some(EVENT_PAYLOAD),
+            ptime_ms: 20,
+            remote_rtp: rtp.local_addr().unwrap(),
+            remote_rtcp: rtcp.local_addr().unwrap(),
+            rtcp_mux: false,
+            direction: Direction::SendRecv,
+        };
+        let server = SocketAddr::new(ip, rtp_port);
+        Self { leg, rtp, rtcp, session, server, sequence: 1, timestamp: 1 }
+    }
+
+    fn hear(&self) -> Heard {
+        let mut buffer = [0; 2048];
+        let (length, from) = self.rtp.recv_from(&mut buffer).expect("RTP flows");
+        assert_eq!(from, self.server);
+        let packet = Incoming::parse(&buffer[..length]).unwrap();
+        assert_eq!(packet.payload_type, 8);
+        Heard {
+            marker: packet.marker,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            payload: packet.payload.to_vec(),
+        }
+    }
+
+    /// Packets up to the first that is all silence, which is left out.
+    fn hear_until_silence(&self) -> Vec<Heard> {
+        std::iter::repeat_with(|| self.hear()).take_while(|heard| !is_silence(heard)).collect()
+    }
+
+    fn hear_until_sound(&self) -> Heard {
+        std::iter::repeat_with(|| self.hear()).find(|heard| !is_silence(heard)).unwrap()
+    }
+
+    fn packet(
+        &mut self,
+        payload_type: u8,
+        marker: bool,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let header = OutgoingHeader::new(payload_type, 77).bytes(marker, self.sequence, timestamp);
+        self.sequence += 1;
+        [&header[..], payload].concat()
+    }
+
+    fn say(&mut self, audio: &[u8]) {
+        for frame in audio.chunks(160) {
+            let packet = self.packet(8, false, self.timestamp, frame);
+            self.timestamp += 160;
+            self.rtp.send_to(&packet, self.server).unwrap();
+        }
+    }
+
+    /// All packets of a press at once.
+    fn event(&mut self, key: char) -> Vec<Vec<u8>> {
+        let timestamp = self.timestamp;
+        self.timestamp += 1600;
+        dtmf::event_packets(self::key(key), 100, 20)
+            .iter()
+            .map(|event| {
+                self.packet(EVENT_PAYLOAD.receive, event.marker, timestamp, &event.payload)
+            })
+            .collect()
+    }
+
+    fn press(&mut self, key: char) {
+        for packet in self.event(key) {
+            self.rtp.send_to(&packet, self.server).unwrap();
+        }
+    }
+}
+
+fn is_silence(heard: &Heard) -> bool {
+    heard.payload.iter().all(|&byte| byte == Codec::Pcma.silence())
+}
+
+fn key(c: char) -> Key {
+    Key::try_from(c).unwrap()
+}
+
+fn pressed(phone: &Phone, c: char, source: KeySource) -> MediaEvent {
+    MediaEvent::KeyPressed { leg: phone.leg, key: key(c), source }
+}
+
+fn ended(phone: &Phone, play: u32, cut_after_ms: Option<u64>) -> MediaEvent {
+    MediaEvent::PlayEnded { leg: phone.leg, play: PlayId(play), cut_after_ms }
+}
+
+#[test]
+fn recordings_arrive_as_they_were_encoded_without_a_gap_or_a_jump() {
+    let mut house = House::new(41_000);
+    let phone = house.call(|_| {});
+    let first = phone.hear();
+    assert!(first.marker && is_silence(&first));
+    house.play(phone.leg, 1, &["short", "odd"]);
+    house.play(phone.leg, 2, &["short"]);
+    let mut heard = vec![phone.hear_until_sound()];
+    heard.extend(phone.hear_until_silence());
+
+    let mut expected = house.audio(&["short", "odd", "short"]);
+    expected.resize(expected.len().next_multiple_of(160), Codec::Pcma.silence());
+    let audio: Vec<u8> = heard.iter().flat_map(|heard| heard.payload.clone()).collect();
+    assert_eq!(audio, expected);
+    for pair in heard.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+        assert_eq!(pair[1].timestamp, pair[0].timestamp.wrapping_add(160));
+        assert!(!pair[1].marker);
+    }
+    assert_eq!(house.event(), ended(&phone, 1, None));
+    assert_eq!(house.event(), ended(&phone, 2, None));
+}
+
+#[test]
+fn packets_are_as_long_as_agreed_in_the_codec_agreed() {
+    for (port, ptime_ms) in [(41_010, 10), (41_020, 30), (41_030, 60)] {
+        let house = House::new(port);
+        let phone = house.call(|session| {
+            (session.codec, session.ptime_ms) = (Codec::Pcmu, ptime_ms);
+        });
+        let (first, second) = (phone.hear(), phone.hear());
+        assert_eq!(first.payload, vec![0xFF; usize::from(ptime_ms) * 8]);
+        assert_eq!(second.timestamp, first.timestamp.wrapping_add(u32::from(ptime_ms) * 8));
+    }
+}
+
+#[test]
+fn packets_come_evenly() {
+    let house = House::new(41_040);
+    let clock = Clock::start();
+    let phone = house.call(|_| {});
+    phone.hear();
+    let first_us = clock.now_us();
+    let (mut before_us, mut longest_us) = (first_us, 0);
+    for _ in 0..50 {
+        phone.hear();
+        let now_us = clock.now_us();
+        longest_us = longest_us.max(now_us - before_us);
+        before_us = now_us;
+    }
+    assert!(longest_us <= 60_000, "{longest_us} µs without a packet");
+    // The second packet may be early by half a frame.
+    let whole_us = before_us - first_us;
+    assert!((985_000..1_060_000).contains(&whole_us), "50 packets in {whole_us} µs");
+}
+
+#[test]
+fn a_key_cuts_what_is_heard_within_two_frames() {
+    let mut house = House::new(41_050);
+    let mut phone = house.call(|_| {});
+    house.play(phone.leg, 1, &["long"]);
+    house.play(phone.leg, 2, &["short"]);
+    phone.hear_until_sound();
+    phone.hear();
+    phone.press('5');
+    let still_heard = phone.hear_until_silence().len();
+    assert!(still_heard <= 2, "{still_heard} frames after the key");
+
+    assert_eq!(house.event(), pressed(&phone, '5', KeySource::Event));
+    let MediaEvent::PlayEnded { play: PlayId(1), cut_after_ms: Some(after_ms), .. } = house.event()
+    else {
+        panic!("the play was not cut");
+    };
+    assert_eq!(after_ms, 20 * (2 + still_heard as u64));
+    assert_eq!(house.event(), ended(&phone, 2, Some(0)));
+}
+
+#[test]
+fn lost_repeated_and_reordered_packets_make_one_key() {
+    let mut house = House::new(41_060);
+    let mut phone = house.call(|_| {});
+    let (one, two) = (phone.event('1'), phone.event('2'));
+    for packet in [&one[2], &one[1], &one[2], &two[0], &one[6], &two[5], &two[0]] {
+        phone.rtp.send_to(packet, phone.server).unwrap();
+    }
+    phone.press('2');
+    for expected in ['1', '2', '2'] {
+        assert_eq!(house.event(), pressed(&phone, expected, KeySource::Event));
+    }
+}
+
+#[test]
+fn tones_are_heard_when_events_were_not_agreed_on() {
+    let mut house = House::new(41_070);
+    let mut phone = house.call(|session| session.telephone_event = None);
+    for c in "90#".chars() {
+        let tone: Vec<u8> = dtmf::tone(key(c), 60).into_iter().map(g711::encode_alaw).collect();
+        phone.say(&tone);
+        phone.say(&[Codec::Pcma.silence(); 480]);
+    }
+    for c in "90#".chars() {
+        assert_eq!(house.event(), pressed(&phone, c, KeySource::Tone));
+    }
+}
+
+#[test]
+fn a_stranger_neither_steers_the_stream_nor_is_heard() {
+    let mut house = House::new(41_080);
+    let mut phone = house.call(|_| {});
+    let stranger = socket("127.0.0.2".parse().unwrap());
+    let neighbour = socket("127.0.0.1".parse().unwrap());
+    for packet in phone.event('9') {
+        stranger.send_to(&packet, phone.server).unwrap();
+    }
+    phone.press('1'); // locks
+    assert_eq!(house.event(), pressed(&phone, '1', KeySource::Event));
+    for packet in phone.event('8') {
+        stranger.send_to(&packet, phone.server).unwrap();
+        neighbour.send_to(&packet, phone.server).unwrap();
+    }
+    stranger.send_to(b"no packet at all", phone.server).unwrap();
+    phone.press('2');
+    assert_eq!(house.event(), pressed(&phone, '2', KeySource::Event));
+    phone.hear();
+    house.engine.handle().close(phone.leg);
+    let MediaEvent::Closed { statistics, .. } = house.event() else {
+        panic!("not closed");
+    };
+    assert_eq!((statistics.packets_refused, statistics.packets_received), (7 + 14 + 1, 14));
+    stranger.set_nonblocking(true).unwrap();
+    neighbour.set_nonblocking(true).unwrap();
+    assert!(stranger.recv(&mut [0; 64]).is_err() && neighbour.recv(&mut [0; 64]).is_err());
+}
+
+#[test]
+fn the_stream_follows_a_peer_whose_port_was_changed_on_the_way() {
+    let house = House::new(41_090);
+    let mut phone = house.call(|_| {});
+    phone.hear();
+    let behind_nat = socket("127.0.0.1".parse().unwrap());
+    let named = std::mem::replace(&mut phone.rtp, behind_nat);
+    phone.say(&[Codec::Pcma.silence(); 640]);
+    phone.hear();
+    // Until a new agreement names the address anew.
+    let elsewhere = socket("127.0.0.1".parse().unwrap());
+    phone.session.remote_rtp = elsewhere.local_addr().unwrap();
+    house.engine.handle().agree(phone.leg, phone.session.clone());
+    phone.rtp = elsewhere;
+    phone.hear();
+    drop(named);
+}
+
+#[test]
+fn on_hold_nothing_is_sent_and_the_prompt_waits() {
+    let house = House::new(41_100);
+    let phone = house.call(|_| {});
+    house.play(phone.leg, 1, &["long"]);
+    let mut heard = vec![phone.hear_until_sound(), phone.hear(), phone.hear()];
+
+    let mut held = phone.session.clone();
+    held.direction = Direction::Inactive;
+    house.engine.handle().agree(phone.leg, held);
+    phone.rtp.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut buffer = [0; 2048];
+    while let Ok(length) = phone.rtp.recv(&mut buffer) {
+        let packet = Incoming::parse(&buffer[..length]).unwrap();
+        let Incoming { marker, sequence, timestamp, .. } = packet;
+        heard.push(Heard { marker, sequence, timestamp, payload: packet.payload.to_vec() });
+    }
+
+    phone.rtp.set_read_timeout(Some(PATIENCE)).unwrap();
+    house.engine.handle().agree(phone.leg, phone.session.clone());
+    let resumed = phone.hear();
+    let last = heard.last().unwrap();
+    assert!(resumed.marker);
+    assert_eq!(resumed.sequence, last.sequence.wrapping_add(1));
+    let passed = resumed.timestamp.wrapping_sub(last.timestamp);
+    assert!((800..40_000).contains(&passed), "{passed} samples passed in 100 ms");
+    heard.push(resumed);
+    let audio: Vec<u8> = heard.iter().flat_map(|heard| heard.payload.clone()).collect();
+    assert_eq!(audio, house.audio(&["long"])[..audio.len()]);
+}
+
+#[test]
+fn a_leg_that_hears_nothing_dies_once_but_not_on_hold() {
+    let mut house = House::with(MediaSettings {
+        ip: "127.0.0.1".parse().unwrap(),
+        ports: 41_110..=41_119,
+        workers: 1,
+        dead_after_ms: 200,
+    });
+    let held = house.call(|session| session.direction = Direction::RecvOnly);
+    let silent = house.call(|_| {});
+    assert_eq!(house.event(), MediaEvent::Died { leg: silent.leg });
+    let alive = house.call(|_| {});
+    alive
+        .rtcp
+        .send_to(
+            b"\x80\xC9\x00\x01abcd",
+            SocketAddr::new(alive.server.ip(), alive.server.port() + 1),
+        )
+        .unwrap();
+    assert_eq!(house.event(), MediaEvent::Died { leg: alive.leg });
+    house.engine.handle().close(held.leg);
+    house.engine.handle().close(silent.leg);
+    assert!(matches!(house.event(), MediaEvent::Closed { leg, .. } if leg == held.leg));
+    assert!(matches!(house.event(), MediaEvent::Closed { leg, .. } if leg == silent.leg));
+}
+
+#[test]
+fn closing_says_goodbye_by_rtcp_and_tells_what_the_stream_was_like() {
+    let mut house = House::new(41_120);
+    let mut phone = house.call(|_| {});
+    house.play(phone.leg, 1, &["long"]);
+    phone.hear_until_sound();
+    phone.say(&[Codec::Pcma.silence(); 1600]);
+    phone.sequence += 2;
+    phone.say(&[Codec::Pcma.silence(); 160]);
+    phone.press('0');
+    assert_eq!(house.event(), pressed(&phone, '0', KeySource::Event));
+    house.engine.handle().close(phone.leg);
+    let MediaEvent::PlayEnded { .. } = house.event() else { panic!("the play was not cut") };
+    let MediaEvent::Closed { statistics, .. } = house.event() else { panic!("not closed") };
+    assert_eq!((statistics.packets_received, statistics.packets_lost), (18, 2));
+    assert!(statistics.packets_sent >= 1);
+
+    let mut buffer = [0; 512];
+    loop {
+        let length = phone.rtcp.recv(&mut buffer).unwrap();
+        let packets = ::rtcp::packet::unmarshal(&mut &buffer[..length]).unwrap();
+        if packets.last().is_some_and(|last| last.as_any().is::<::rtcp::goodbye::Goodbye>()) {
+            let report = packets[0].as_any();
+            let report = report.downcast_ref::<::rtcp::sender_report::SenderReport>().unwrap();
+            assert_eq!(u64::from(report.packet_count), statistics.packets_sent);
+            assert_eq!(report.reports[0].total_lost, 2);
+            break;
+        }
+    }
+}
+
+#[test]
+fn ports_that_ran_out_and_ports_in_use_are_told_apart() {
+    let house = House::with(MediaSettings {
+        ip: "127.0.0.1".parse().unwrap(),
+        ports: 41_130..=41_133,
+        ..MediaSettings::default()
+    });
+    // Somebody else has one of the two pairs.
+    let _taken = UdpSocket::bind("127.0.0.1:41131").unwrap();
+    let local = "127.0.0.1".parse().unwrap();
+    let handle = house.engine.handle();
+    let leg = LegId(Uuid::now_v7());
+    assert_eq!(handle.open(leg, local).unwrap().rtp_port, 41_132);
+    let error = handle.open(LegId(Uuid::now_v7()), local).unwrap_err();
+    assert_eq!(error.to_string(), "all RTP ports of 41130-41133 are in use");
+    handle.close(leg); // and even then, the pair rests first
+    assert!(handle.open(LegId(Uuid::now_v7()), local).is_err());
+}
+
+#[test]
+fn a_caller_by_ipv6_is_served_by_ipv6() {
+    let house = House::new(41_140);
+    let phone = Phone::dial(&house, "::1".parse().unwrap());
+    house.engine.handle().agree(phone.leg, phone.session.clone());
+    assert!(phone.hear().marker);
+}
+
+#[test]
+fn the_end_of_the_engine_is_the_end_of_its_legs() {
+    let mut house = House::new(41_150);
+    let phone = house.call(|_| {});
+    phone.hear();
+    let handle = house.engine.handle();
+    house.engine.shutdown();
+    let closed = house.events.blocking_recv();
+    assert!(matches!(closed, Some(MediaEvent::Closed { leg, .. }) if leg == phone.leg));
+    assert!(handle.open(LegId(Uuid::now_v7()), "127.0.0.1".parse().unwrap()).is_err());
+    handle.close(phone.leg);
+}

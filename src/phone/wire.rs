@@ -1,0 +1,70 @@
+//! The parts of a SIP message that the phone looks at, read by the house's message layer.
+
+use bytes::Bytes;
+
+use crate::sip::message::{CSeq, HeaderName, Headers, NameAddr, Parsed, Via, parse};
+
+/// A message that came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    pub start: Start,
+    /// As they came, for a response.
+    pub vias: Vec<String>,
+    pub from: String,
+    pub to: String,
+    pub call_id: String,
+    /// Number and method.
+    pub cseq: (u32, String),
+    /// Of the topmost Via.
+    pub branch: Option<String>,
+    /// The URI of the first Contact.
+    pub contact: Option<String>,
+    pub record_routes: Vec<String>,
+    pub body: Bytes,
+}
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    Request { method: String },
+    Response { code: u16, reason: String },
+}
+
+impl Incoming {
+    /// `None` if it is no message that a phone could act on.
+    pub fn read(message: &Bytes) -> Option<Self> {
+        match parse(message) {
+            Parsed::Request(request) => {
+                let start = Start::Request { method: request.method.as_str().to_owned() };
+                Self::with(start, &request.headers, request.body)
+            }
+            Parsed::Response(response) => {
+                let reason = response.reason.to_string();
+                let start = Start::Response { code: response.status.code(), reason };
+                Self::with(start, &response.headers, response.body)
+            }
+            Parsed::Fault(_) | Parsed::Nothing => None,
+        }
+    }
+
+    fn with(start: Start, headers: &Headers, body: Bytes) -> Option<Self> {
+        let text = |name: &HeaderName| headers.text(name).map(|value| value.into_owned());
+        let cseq = CSeq::parse(&text(&HeaderName::CSeq)?).ok()?;
+        let vias = headers.items(&HeaderName::Via);
+        let branch = Via::parse(vias.first()?).ok()?.branch().map(str::to_owned);
+        let contacts = headers.items(&HeaderName::Contact);
+        let contact = contacts.first().and_then(|contact| NameAddr::parse(contact).ok());
+        Some(Self {
+            start,
+            branch,
+            vias,
+            from: text(&HeaderName::From)?,
+            to: text(&HeaderName::To)?,
+            call_id: text(&HeaderName::CallId)?,
+            cseq: (cseq.number, cseq.method.as_str().to_owned()),
+            contact: contact.map(|contact| contact.uri.to_string()),
+            record_routes: headers.items(&HeaderName::RecordRoute),
+            body,
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! A request finds its transaction, then its method, then its call (RFC 3261 §8.2, §12.2.2).
+
+use super::super::message::{HeaderName, KnownMethod, Method, Request, Response, Status};
+use super::super::transaction::{self, server};
+use super::super::transport::Flow;
+use super::leg::Stage;
+use super::tokens::{leg_of, tag_of};
+use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED, Server};
+use crate::domain::LegId;
+
+impl Agent {
+    pub(super) fn request(&mut self, now_ms: u64, flow: Flow, request: Request) {
+        let key = transaction::key(&request, &transaction::method_of(&request));
+        let known = self.by_key.get(&key).copied();
+        if request.method.is(KnownMethod::Ack) {
+            if let Some(id) = known {
+                self.drive_server(now_ms, id, server::Transaction::acknowledged);
+            }
+            self.acknowledge(now_ms, flow, &request);
+            return;
+        }
+        if let Some(id) = known {
+            if let Some(server) = self.servers.get_mut(&id) {
+                // The answer goes where the question came from this time.
+                server.flow = flow;
+            }
+            self.drive_server(now_ms, id, server::Transaction::repeated);
+            return;
+        }
+        if self.servers.len() + self.clients.len() >= self.settings.limits.transactions_max {
+            let tag = self.stateless_tag(&request.headers);
+            let busy =
+                Response::answering(&request.headers, Status::SERVICE_UNAVAILABLE, Some(&tag));
+            let busy = self.with_retry_after(busy);
+            self.outbox.packets.push((flow, busy.to_bytes()));
+            return;
+        }
+        let id = self.open(now_ms, flow, &request, key);
+        self.dispatch(now_ms, id, flow, request);
+    }
+
+    /// Opens a server transaction.
+    fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Box<str>) -> u64 {
+        let id = self.next_id();
+        let reliable = flow.transport().is_reliable();
+        let timing = self.settings.timing;
+        let mut steps = Vec::new();
+        let machine = if request.method.is(KnownMethod::Invite) {
+            let mut trying = Response::answering(&request.headers, Status::TRYING, None);
+            trying.headers.copy(&HeaderName::Timestamp, &request.headers);
+            server::Transaction::invite(trying.to_bytes(), reliable, timing, &mut steps)
+        } else {
+            server::Transaction::other(reliable, timing)
+        };
+        let branch = request.headers.via().ok();
+        let branch = branch.as_ref().and_then(|via| via.unique_branch()).unwrap_or("").into();
+        self.by_key.insert(key.clone(), id);
+        self.servers.insert(id, Server { machine, flow, key, call: None, branch, leg: None });
+        self.take_server_steps(now_ms, id, steps);
+        id
+    }
+
+    fn dispatch(&mut self, now_ms: u64, id: u64, flow: Flow, request: Request) {
+        let headers = &request.headers;
+        let Method::Known(method) = request.method else {
+            let response = self.reply(headers, Status::NOT_IMPLEMENTED);
+            return self.respond(now_ms, id, &response.with(HeaderName::Allow, ALLOW));
+        };
+        match method {
+            KnownMethod::Invite
+            | KnownMethod::Bye
+            | KnownMethod::Options
+            | KnownMethod::Info
+            | KnownMethod::Update
+            | KnownMethod::PRack => {}
+            KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
+            // There is no registrar.
+            KnownMethod::Register => {
+                return self.refuse_plainly(now_ms, id, &request, Status::FORBIDDEN);
+            }
+            KnownMethod::Message
+            | KnownMethod::Notify
+            | KnownMethod::Publish
+            | KnownMethod::Refer
+            | KnownMethod::Subscribe => {
+                let response = self.reply(headers, Status::METHOD_NOT_ALLOWED);
+                return self.respond(now_ms, id, &response.with(HeaderName::Allow, ALLOW));
+            }
+            KnownMethod::Ack => return,
+        }
+        if request.uri.sip().is_none() {
+            return self.refuse_plainly(now_ms, id, &request, Status::UNSUPPORTED_URI_SCHEME);
+        }
+        if let Some(response) = self.unsupported(&request) {
+            return self.respond(now_ms, id, &response);
+        }
+        let to_tag = headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
+        match (to_tag, method) {
+            (Some(tag), _) => match self.leg_of(&tag, &request) {
+                Some(leg) => self.in_dialog(now_ms, id, leg, flow, method, &request),
+                None => self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL),
+            },
+            (None, KnownMethod::Invite) => {
+                if self.is_merged(id, &request) {
+                    return self.refuse_plainly(now_ms, id, &request, Status::LOOP_DETECTED);
+                }
+                self.new_call(now_ms, id, flow, request);
+            }
+            (None, KnownMethod::Options) => {
+                let response = self.options(&request, None);
+                self.respond(now_ms, id, &response);
+            }
+            (None, _) => self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL),
+        }
+    }
+
+    /// The call that a request inside a dialog belongs to: all of its ids must be right, so that a
+    /// stranger can't end it.
+    pub(super) fn leg_of(&self, to_tag: &str, request: &Request) -> Option<LegId> {
+        let id = leg_of(to_tag)?;
+        self.legs.get(&id).filter(|leg| leg.dialog.matches(&request.headers)).map(|leg| leg.id)
+    }
+
+    /// RFC 3261 §8.2.2.3: 420, naming all that is not understood.
+    fn unsupported(&mut self, request: &Request) -> Option<Response> {
+        let supported =
+            |option: &String| SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(option));
+        let required = request.headers.items(&HeaderName::Require);
+        let unknown: Vec<String> = required.into_iter().filter(|o| !supported(o)).collect();
+        (!unknown.is_empty()).then(|| {
+            self.reply(&request.headers, Status::BAD_EXTENSION)
+                .with(HeaderName::Unsupported, unknown.join(", "))
+        })
+    }
+
+    /// RFC 3261 §8.2.2.2: the same request by another way, that is with another branch.
+    fn is_merged(&mut self, id: u64, request: &Request) -> bool {
+        let call: Box<str> = transaction::call_of(request).into();
+        if let Some(other) = self.by_call.get(&call) {
+            let branch_of = |id: &u64| self.servers.get(id).map(|server| &server.branch);
+            let (ours, other) = (branch_of(&id), branch_of(other));
+            return ours != other && ours.is_some_and(|branch| !branch.is_empty());
+        }
+        self.by_call.insert(call.clone(), id);
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.call = Some(call);
+        }
+        false
+    }
+
+    /// RFC 3261 §11.2.
+    pub(super) fn options(&mut self, request: &Request, leg: Option<LegId>) -> Response {
+        if self.draining && leg.is_none() {
+            let response = self.reply(&request.headers, Status::SERVICE_UNAVAILABLE);
+            return self.with_retry_after(response);
+        }
+        self.reply(&request.headers, Status::OK)
+            .with(HeaderName::Allow, ALLOW)
+            .with(HeaderName::Accept, SDP)
+            .with(HeaderName::Supported, SUPPORTED)
+    }
+
+    pub(super) fn refuse_plainly(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        request: &Request,
+        status: Status,
+    ) {
+        let response = self.reply(&request.headers, status);
+        self.respond(now_ms, id, &response);
+    }
+
+    pub(super) fn with_retry_after(&self, response: Response) -> Response {
+        let seconds = self.settings.limits.retry_after_s.to_string();
+        response.with(HeaderName::RetryAfter, seconds)
+    }
+
+    /// RFC 3261 §9.2.
+    fn cancel(&mut self, now_ms: u64, id: u64, request: &Request) {
+        let key = transaction::key(request, &KnownMethod::Invite.into());
+        let invite = self.by_key.get(&key).and_then(|invite| self.servers.get(invite));
+        let Some(invite) = invite else {
+            return self.refuse_plainly(now_ms, id, request, Status::NO_SUCH_CALL);
+        };
+        let leg = invite.leg;
+        let tag = leg.map(tag_of);
+        let ok = Response::answering(&request.headers, Status::OK, tag.as_deref())
+            .with(HeaderName::Server, SERVER);
+        self.respond(now_ms, id, &ok);
+        let pending = leg.filter(|leg| {
+            self.legs.get(leg).is_some_and(|leg| matches!(leg.stage, Stage::Pending(_)))
+        });
+        if let Some(leg) = pending {
+            self.caller_gave_up(now_ms, leg);
+        }
+    }
+}

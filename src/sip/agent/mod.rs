@@ -1,0 +1,283 @@
+//! The one owner of all transactions and calls, without sockets and clocks: messages, commands and
+//! the time go in, packets and events come out of the [`Outbox`].
+//!
+//! - [`leg`]: what is known of one call
+//! - [`incoming`]: a request finds its transaction, its method, its call
+//! - [`invite`]: a new call, from the INVITE to the ACK
+//! - [`in_dialog`]: what comes during a call
+//! - [`outgoing`]: our requests and their answers
+//! - [`refresh`]: session timers
+//! - [`identity`]: who calls
+//! - [`dtmf`]: keys by INFO
+//! - [`admission`]: new calls per second
+//! - [`timers`], [`tokens`]: timers as data; tags and branches
+
+mod admission;
+mod dtmf;
+mod identity;
+mod in_dialog;
+mod incoming;
+mod invite;
+mod leg;
+mod outgoing;
+mod refresh;
+mod timers;
+mod tokens;
+
+#[cfg(test)]
+mod scenarios;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use self::admission::Admission;
+use self::leg::Leg;
+use self::outgoing::Client;
+use self::timers::{Due, Timers};
+use self::tokens::Tokens;
+use super::border::{SipCommand, SipEvent};
+use super::message::{HeaderName, Headers, Parsed, Response, Status};
+use super::settings::SipSettings;
+use super::transaction::{Step, server};
+use super::transport::{Flow, Link};
+use crate::domain::{EndReason, EndedBy, LegId};
+
+/// The Server header.
+const SERVER: &str = concat!("allo/", env!("CARGO_PKG_VERSION"));
+/// The methods that are understood, for Allow.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+/// The extensions that are understood, for Supported.
+const SUPPORTED: &str = "100rel, timer";
+const SDP: &str = "application/sdp";
+
+/// What is to be sent and told, in order.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pub packets: Vec<(Flow, Bytes)>,
+    pub events: Vec<SipEvent>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Agent {
+    settings: SipSettings,
+    tokens: Tokens,
+    timers: Timers,
+    servers: BTreeMap<u64, Server>,
+    /// Server transactions by [`transaction::key`](super::transaction::key).
+    by_key: BTreeMap<Box<str>, u64>,
+    /// INVITE transactions by [`transaction::call_of`](super::transaction::call_of).
+    by_call: BTreeMap<Box<str>, u64>,
+    clients: BTreeMap<u64, Client>,
+    legs: BTreeMap<LegId, Leg>,
+    admission: Admission,
+    draining: bool,
+    last_id: u64,
+    outbox: Outbox,
+}
+
+/// A server transaction and what it belongs to.
+#[derive(Debug)]
+struct Server {
+    machine: server::Transaction,
+    flow: Flow,
+    key: Box<str>,
+    call: Option<Box<str>>,
+    branch: Box<str>,
+    leg: Option<LegId>,
+}
+
+impl Agent {
+    /// `secret` makes tags and branches; it must come from a good source.
+    pub fn new(settings: SipSettings, secret: [u64; 2]) -> Self {
+        Self {
+            settings,
+            tokens: Tokens::new(secret),
+            timers: Timers::default(),
+            servers: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            admission: Admission::default(),
+            draining: false,
+            last_id: 0,
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// A message came. Times are milliseconds since 1970 that never decrease.
+    pub fn receive(&mut self, now_ms: u64, flow: Flow, parsed: Parsed) {
+        match parsed {
+            Parsed::Request(mut request) => {
+                request.stamp_via(flow.remote);
+                self.request(now_ms, flow, request);
+            }
+            Parsed::Response(response) => self.response(now_ms, &response),
+            Parsed::Fault(fault) => {
+                let tag = self.stateless_tag(&fault.headers);
+                if let Some(response) = fault.response(flow.remote, &tag) {
+                    let why = fault.why;
+                    tracing::debug!(source = %flow.remote, why, "a malformed request was refused");
+                    let response = response.with(HeaderName::Server, SERVER);
+                    self.outbox.packets.push((flow, response.to_bytes()));
+                }
+            }
+            Parsed::Nothing => {}
+        }
+    }
+
+    pub fn command(&mut self, now_ms: u64, command: SipCommand) {
+        match command {
+            SipCommand::Ring { leg } => self.ring(now_ms, leg),
+            SipCommand::Answer { leg, media } => self.answer(now_ms, leg, media),
+            SipCommand::Refuse { leg, status } => self.refuse(now_ms, leg, status),
+            SipCommand::Hangup { leg } => {
+                self.hang_up(now_ms, leg, EndedBy::Plan, EndReason::HungUp);
+            }
+        }
+    }
+
+    /// Does all that is due.
+    pub fn tick(&mut self, now_ms: u64) {
+        while let Some(due) = self.timers.pop(now_ms) {
+            match due {
+                Due::Server { id, timer } => {
+                    self.drive_server(now_ms, id, |machine, steps| machine.fired(timer, steps));
+                }
+                Due::Client { id, timer } => {
+                    self.drive_client(now_ms, id, |machine, steps| machine.fired(timer, steps));
+                }
+                Due::RepeatAccepted { leg, cseq } => self.repeat_accepted(now_ms, leg, cseq),
+                Due::AckMissing { leg, cseq } => self.ack_missing(now_ms, leg, cseq),
+                Due::RepeatProvisional { leg, rseq } => self.repeat_provisional(now_ms, leg, rseq),
+                Due::PrackMissing { leg, rseq } => self.prack_missing(now_ms, leg, rseq),
+                Due::Refresh { leg, round } => self.refresh(now_ms, leg, round),
+                Due::SessionExpired { leg, round } => self.session_expired(now_ms, leg, round),
+            }
+        }
+    }
+
+    /// When [`Agent::tick`] is needed next.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.timers.next_ms()
+    }
+
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// From now on new calls are refused with 503.
+    pub fn start_drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Ends all calls, as well as that can be done without waiting for answers.
+    pub fn hang_up_all(&mut self, now_ms: u64) {
+        let legs: Vec<LegId> = self.legs.keys().copied().collect();
+        for leg in legs {
+            self.hang_up(now_ms, leg, EndedBy::Server, EndReason::Shutdown);
+        }
+    }
+
+    /// A connection is gone; what was to be sent on it has failed.
+    pub fn link_closed(&mut self, now_ms: u64, link: Link) {
+        let of_link = |flow: &Flow| flow.link == link;
+        let failed = self.clients.iter().filter(|(_, client)| of_link(&client.flow));
+        let failed: Vec<u64> = failed.map(|(id, _)| *id).collect();
+        for id in failed {
+            self.drive_client(now_ms, id, super::transaction::client::Transaction::failed);
+        }
+    }
+
+    /// Calls, and transactions that are not over.
+    pub fn load(&self) -> (usize, usize) {
+        (self.legs.len(), self.servers.len() + self.clients.len())
+    }
+
+    // Server transactions.
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn drive_server(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        act: impl FnOnce(&mut server::Transaction, &mut Vec<server::Step>),
+    ) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let mut steps = Vec::new();
+        act(&mut server.machine, &mut steps);
+        self.take_server_steps(now_ms, id, steps);
+    }
+
+    fn take_server_steps(&mut self, now_ms: u64, id: u64, steps: Vec<server::Step>) {
+        for step in steps {
+            match step {
+                Step::Send(bytes) => {
+                    let Some(server) = self.servers.get(&id) else { return };
+                    self.outbox.packets.push((server.flow, bytes));
+                }
+                Step::Arm { timer, after_ms } => {
+                    self.timers.arm(now_ms + after_ms, Due::Server { id, timer });
+                }
+                // The caller went away without an ACK to our refusal; the leg is over already.
+                Step::TimedOut => {}
+                Step::Finished => {
+                    let Some(server) = self.servers.remove(&id) else { return };
+                    self.by_key.remove(&server.key);
+                    if let Some(call) = server.call {
+                        self.by_call.remove(&call);
+                    }
+                }
+            }
+        }
+    }
+
+    fn respond(&mut self, now_ms: u64, id: u64, response: &Response) {
+        let bytes = response.to_bytes();
+        let status = response.status;
+        self.drive_server(now_ms, id, |machine, steps| machine.respond(status, bytes, steps));
+    }
+
+    /// A response with what all of ours have.
+    fn reply(&mut self, headers: &Headers, status: Status) -> Response {
+        let tag = format!("{:016x}", self.tokens.next_u64());
+        Response::answering(headers, status, Some(&tag)).with(HeaderName::Server, SERVER)
+    }
+
+    fn stateless_tag(&self, headers: &Headers) -> String {
+        let part = |name| headers.raw(&name).map_or(&[][..], |value| value);
+        self.tokens.stateless_tag(&[
+            part(HeaderName::Via),
+            part(HeaderName::From),
+            part(HeaderName::CallId),
+            part(HeaderName::CSeq),
+        ])
+    }
+
+    // What both ends of a call have in common.
+
+    /// The address of ours in Contact and SDP.
+    fn public_ip(&self, flow: Flow) -> IpAddr {
+        self.settings.public_address.unwrap_or_else(|| flow.local.ip().to_canonical())
+    }
+
+    fn contact(&self, flow: Flow) -> String {
+        let ip = self.public_ip(flow);
+        let sent_by = super::message::fields::sent_by(ip, flow.local.port());
+        match flow.transport() {
+            super::settings::Transport::Udp => format!("<sip:allo@{sent_by}>"),
+            super::settings::Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
+        }
+    }
+
+    fn tell_end(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {
+        self.outbox.events.push(SipEvent::Ended { leg, by, reason });
+    }
+}

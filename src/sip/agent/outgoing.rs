@@ -1,0 +1,199 @@
+//! Our requests inside a dialog, and what is answered to them.
+
+use bytes::Bytes;
+
+use super::super::message::{
+    HeaderName, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
+};
+use super::super::transaction::{Step, client};
+use super::super::transport::Flow;
+use super::Agent;
+use super::leg::Stage;
+use super::timers::Due;
+use crate::domain::{EndReason, EndedBy, LegId};
+
+/// A client transaction and what it is for.
+#[derive(Debug)]
+pub(super) struct Client {
+    machine: client::Transaction,
+    pub(super) flow: Flow,
+    method: KnownMethod,
+    cseq: u32,
+    leg: LegId,
+    /// The head of our request, for the ACK to a refusal (RFC 3261 §17.1.1.3).
+    request: Request,
+}
+
+impl Agent {
+    /// Ends a call from our side; the app is told at once.
+    pub(super) fn hang_up(&mut self, now_ms: u64, id: LegId, by: EndedBy, reason: EndReason) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match leg.stage {
+            Stage::Pending(_) => {
+                let status = match reason {
+                    EndReason::Shutdown => Status::SERVICE_UNAVAILABLE,
+                    _ => Status::TEMPORARILY_UNAVAILABLE,
+                };
+                self.finish_pending_with(now_ms, id, status, by, reason);
+            }
+            Stage::Up => {
+                leg.stage = Stage::Ending;
+                let wait = leg.unacknowledged.as_ref().is_some_and(|waiting| waiting.first);
+                self.tell_end(id, by, reason);
+                if !wait || reason == EndReason::Shutdown {
+                    self.send_bye(now_ms, id);
+                }
+            }
+            Stage::Ending => {}
+        }
+    }
+
+    pub(super) fn send_bye(&mut self, now_ms: u64, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.unacknowledged = None;
+        let request = leg.dialog.request(KnownMethod::Bye);
+        self.send_request(now_ms, id, KnownMethod::Bye, request);
+    }
+
+    /// Opens a client transaction; gives its id.
+    pub(super) fn send_request(
+        &mut self,
+        now_ms: u64,
+        leg: LegId,
+        method: KnownMethod,
+        mut request: Request,
+    ) -> Option<u64> {
+        let flow = self.legs.get(&leg)?.dialog.next_hop();
+        let id = self.next_id();
+        request.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
+        request.headers.push(HeaderName::UserAgent, super::SERVER);
+        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        let reliable = flow.transport().is_reliable();
+        let is_invite = method == KnownMethod::Invite;
+        let mut steps = Vec::new();
+        let machine = client::Transaction::start(
+            request.to_bytes(),
+            is_invite,
+            reliable,
+            self.settings.timing,
+            &mut steps,
+        );
+        request.body = Bytes::new();
+        self.clients.insert(id, Client { machine, flow, method, cseq, leg, request });
+        self.take_client_steps(now_ms, id, steps);
+        Some(id)
+    }
+
+    fn via(&self, flow: Flow, branch: &str) -> String {
+        let host = sent_by(self.public_ip(flow), flow.local.port());
+        let transport = flow.transport().token();
+        format!("SIP/2.0/{transport} {host};branch={branch};rport")
+    }
+
+    /// The ACK to a 2xx is a request of its own (RFC 3261 §13.2.2.4).
+    pub(super) fn send_ack(&mut self, leg: LegId, cseq: u32) {
+        let Some(leg) = self.legs.get(&leg) else { return };
+        let flow = leg.dialog.next_hop();
+        let mut ack = leg.dialog.request_numbered(KnownMethod::Ack, cseq);
+        let id = self.next_id();
+        ack.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
+        self.outbox.packets.push((flow, ack.to_bytes()));
+    }
+
+    pub(super) fn drive_client(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        act: impl FnOnce(&mut client::Transaction, &mut Vec<client::Step>),
+    ) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let mut steps = Vec::new();
+        act(&mut client.machine, &mut steps);
+        self.take_client_steps(now_ms, id, steps);
+    }
+
+    fn take_client_steps(&mut self, now_ms: u64, id: u64, steps: Vec<client::Step>) {
+        for step in steps {
+            match step {
+                Step::Send(bytes) => {
+                    let Some(client) = self.clients.get(&id) else { return };
+                    self.outbox.packets.push((client.flow, bytes));
+                }
+                Step::Arm { timer, after_ms } => {
+                    self.timers.arm(now_ms + after_ms, Due::Client { id, timer });
+                }
+                Step::TimedOut => self.answered(now_ms, id, Status::REQUEST_TIMEOUT, None),
+                Step::Finished => {
+                    self.clients.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// A response came. What belongs to no request of ours is dropped.
+    pub(super) fn response(&mut self, now_ms: u64, response: &Response) {
+        let branch = response.headers.via().ok();
+        let id = branch.as_ref().and_then(|via| self.tokens.of_branch(via.branch()?));
+        let Some((id, client)) = id.and_then(|id| Some((id, self.clients.get_mut(&id)?))) else {
+            return;
+        };
+        let of_method = response.headers.cseq().is_ok_and(|cseq| cseq.method.is(client.method));
+        if !of_method {
+            return;
+        }
+        let status = response.status;
+        let mut steps = Vec::new();
+        let request = &client.request;
+        let news =
+            client.machine.response(status, || ack_to_refusal(request, response), &mut steps);
+        // The answer is read before the transaction may be taken away.
+        if news && status.is_final() {
+            self.answered(now_ms, id, status, Some(response));
+        }
+        self.take_client_steps(now_ms, id, steps);
+    }
+
+    /// A final answer, or 408 for none at all.
+    fn answered(&mut self, now_ms: u64, id: u64, status: Status, response: Option<&Response>) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let (method, leg, cseq) = (client.method, client.leg, client.cseq);
+        match method {
+            // Whatever they say, the call is over.
+            KnownMethod::Bye => {
+                self.legs.remove(&leg);
+            }
+            KnownMethod::Invite => {
+                if status.is_success() {
+                    self.send_ack(leg, cseq);
+                }
+                self.refresh_answered(now_ms, id, leg, status, response);
+            }
+            KnownMethod::Update => self.refresh_answered(now_ms, id, leg, status, response),
+            KnownMethod::Ack
+            | KnownMethod::Cancel
+            | KnownMethod::Info
+            | KnownMethod::Message
+            | KnownMethod::Notify
+            | KnownMethod::Options
+            | KnownMethod::PRack
+            | KnownMethod::Publish
+            | KnownMethod::Refer
+            | KnownMethod::Register
+            | KnownMethod::Subscribe => {}
+        }
+    }
+}
+
+/// RFC 3261 §17.1.1.3: same Request-URI, Via and routes as the INVITE; To as in the answer.
+fn ack_to_refusal(invite: &Request, response: &Response) -> Bytes {
+    let number = invite.headers.cseq().map_or(0, |cseq| cseq.number);
+    let uri: Uri = invite.uri.clone();
+    let mut ack = Request::new(Method::from(KnownMethod::Ack), uri);
+    for name in [HeaderName::Via, HeaderName::MaxForwards, HeaderName::Route, HeaderName::From] {
+        ack.headers.copy(&name, &invite.headers);
+    }
+    ack.headers.copy(&HeaderName::To, &response.headers);
+    ack.headers.copy(&HeaderName::CallId, &invite.headers);
+    ack.headers.push(HeaderName::CSeq, format!("{number} ACK"));
+    ack.to_bytes()
+}

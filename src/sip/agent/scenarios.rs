@@ -1,0 +1,1 @@
+//! Calls played without sockets.

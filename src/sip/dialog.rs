@@ -1,0 +1,215 @@
+//! A dialog, seen from the called side (RFC 3261 §12).
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use super::message::{
+    HeaderName, Headers, KnownMethod, Malformed, Method, NameAddr, Request, SipUri, Uri,
+};
+use super::transport::Flow;
+
+/// What the two ends of a call remember of each other.
+#[derive(Debug)]
+pub struct Dialog {
+    pub call_id: Box<str>,
+    pub local_tag: Box<str>,
+    /// Absent with callers of RFC 2543.
+    pub remote_tag: Option<Box<str>>,
+    /// The caller's From as it came: the To of our requests.
+    remote: Bytes,
+    /// The caller's To with our tag: the From of our requests.
+    local: Bytes,
+    local_cseq: u32,
+    remote_cseq: u32,
+    /// The peer's Record-Route, first hop first (RFC 3261 §12.1.1).
+    route_set: Vec<NameAddr>,
+    remote_target: Uri,
+    /// The way on which the peer was last heard.
+    pub flow: Flow,
+}
+
+impl Dialog {
+    /// The dialog that an answer to this INVITE with `local_tag` makes.
+    pub fn answering(request: &Request, local_tag: &str, flow: Flow) -> Result<Self, Malformed> {
+        let headers = &request.headers;
+        let from = headers.from()?;
+        let raw = |name| headers.raw(&name).cloned().unwrap_or_default();
+        let to = raw(HeaderName::To);
+        Ok(Self {
+            call_id: headers.call_id()?.into(),
+            local_tag: local_tag.into(),
+            remote_tag: from.tag().map(Into::into),
+            remote: own(&raw(HeaderName::From)),
+            local: [&to[..], b";tag=", local_tag.as_bytes()].concat().into(),
+            local_cseq: 0,
+            remote_cseq: headers.cseq()?.number,
+            route_set: headers.addresses(&HeaderName::RecordRoute)?,
+            // RFC 2543 knew INVITEs without a Contact; From is the next best.
+            remote_target: headers.contact()?.map_or(from.uri, |contact| contact.uri),
+            flow,
+        })
+    }
+
+    /// Whether a request inside a dialog is of this one; our tag led here.
+    pub fn matches(&self, headers: &Headers) -> bool {
+        let from = headers.from().ok();
+        let call_id = headers.call_id().ok();
+        call_id.as_deref() == Some(&self.call_id)
+            && from.as_ref().and_then(|from| from.tag()) == self.remote_tag.as_deref()
+    }
+
+    /// Notes a request's number; `false`: it is out of order (RFC 3261 §12.2.2).
+    pub fn in_order(&mut self, number: u32) -> bool {
+        let in_order = number > self.remote_cseq;
+        self.remote_cseq = self.remote_cseq.max(number);
+        in_order
+    }
+
+    /// A target refresh (RFC 3261 §12.2.2): INVITE and UPDATE move the remote target.
+    pub fn retarget(&mut self, headers: &Headers, flow: Flow) {
+        self.flow = flow;
+        if let Ok(Some(contact)) = headers.contact() {
+            self.remote_target = contact.uri;
+        }
+    }
+
+    /// A request of ours, without Via and Contact (RFC 3261 §12.2.1.1).
+    pub fn request(&mut self, method: KnownMethod) -> Request {
+        self.local_cseq += 1;
+        self.request_numbered(method, self.local_cseq)
+    }
+
+    /// The same for an ACK, which has its INVITE's number.
+    pub fn request_numbered(&self, method: KnownMethod, number: u32) -> Request {
+        let mut routes: Vec<String> = self.route_set.iter().map(ToString::to_string).collect();
+        let first_is_loose =
+            self.route_set.first().is_none_or(|r| r.uri.sip().is_some_and(SipUri::is_loose));
+        let uri = if first_is_loose {
+            self.remote_target.clone()
+        } else {
+            // A strict router wants to be the Request-URI itself; the target goes to the end.
+            let first = self.route_set[0].uri.clone();
+            routes.remove(0);
+            routes.push(format!("<{}>", self.remote_target));
+            first
+        };
+        let mut request = Request::new(method, uri);
+        request.headers.push(HeaderName::MaxForwards, "70");
+        for route in routes {
+            request.headers.push(HeaderName::Route, route);
+        }
+        request.headers.push(HeaderName::From, self.local.clone());
+        request.headers.push(HeaderName::To, self.remote.clone());
+        request.headers.push(HeaderName::CallId, self.call_id.to_string());
+        let method = Method::from(method);
+        request.headers.push(HeaderName::CSeq, format!("{number} {method}"));
+        request
+    }
+
+    /// Where our requests go: to the first route or the target if it is an address, else to where
+    /// the peer was heard; names are never looked up. A private address that the peer wrote into
+    /// its Contact, while its packets come from a public one, is behind a NAT: also there.
+    pub fn next_hop(&self) -> Flow {
+        let first = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
+        let named = first.sip().and_then(|uri| {
+            let ip = uri.ip().filter(|ip| is_reachable(*ip, self.flow.remote.ip()))?;
+            Some(SocketAddr::new(ip, uri.port.unwrap_or(5060)))
+        });
+        let same_family = named.filter(|to| to.is_ipv4() == self.flow.remote.is_ipv4());
+        Flow { remote: same_family.unwrap_or(self.flow.remote), ..self.flow }
+    }
+}
+
+/// A copy, so that a call does not hold the datagram that it came in.
+fn own(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+fn is_reachable(ip: IpAddr, source: IpAddr) -> bool {
+    !ip.is_unspecified() && !ip.is_multicast() && (!is_private(ip) || is_private(source))
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            // RFC 6598: 100.64.0.0/10 is shared by carriers' customers.
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xC0 == 64;
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Parsed, parse};
+    use super::super::transport::Link;
+    use super::*;
+
+    fn dialog(extra: &str, source: &str) -> Dialog {
+        let text = format!(
+            "INVITE sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
+             From: \"A\" <sip:a@b>;tag=1\r\nTo: <sip:100@c>\r\nCall-ID: x\r\nCSeq: 7 INVITE\r\n\
+             {extra}\r\n\r\n"
+        );
+        let Parsed::Request(request) = parse(&Bytes::from(text)) else { panic!("bad request") };
+        let flow = Flow {
+            link: Link::Udp(0),
+            remote: source.parse().unwrap(),
+            local: "192.0.2.1:5060".parse().unwrap(),
+        };
+        Dialog::answering(&request, "ours", flow).unwrap()
+    }
+
+    fn lines(request: &Request) -> String {
+        String::from_utf8(request.to_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn our_requests_turn_from_and_to_around() {
+        let mut dialog = dialog("Contact: <sip:a@192.0.2.9:5070>", "192.0.2.9:4000");
+        let text = lines(&dialog.request(KnownMethod::Bye));
+        assert!(text.starts_with("BYE sip:a@192.0.2.9:5070 SIP/2.0\r\n"), "{text}");
+        assert!(text.contains("From: <sip:100@c>;tag=ours\r\nTo: \"A\" <sip:a@b>;tag=1\r\n"));
+        assert!(text.contains("CSeq: 1 BYE"));
+        assert_eq!(dialog.next_hop().remote, "192.0.2.9:5070".parse().unwrap());
+    }
+
+    #[test]
+    fn loose_routes_stay_in_order() {
+        let routes = "Record-Route: <sip:192.0.2.7;lr>, <sip:p2.example.com;lr>\r\n\
+                      Contact: <sip:a@192.0.2.9>";
+        let mut dialog = dialog(routes, "192.0.2.7:5060");
+        let text = lines(&dialog.request(KnownMethod::Bye));
+        assert!(text.starts_with("BYE sip:a@192.0.2.9 SIP/2.0\r\n"), "{text}");
+        assert!(text.contains("Route: <sip:192.0.2.7;lr>\r\nRoute: <sip:p2.example.com;lr>\r\n"));
+        assert_eq!(dialog.next_hop().remote, "192.0.2.7:5060".parse().unwrap());
+    }
+
+    #[test]
+    fn a_strict_router_becomes_the_request_uri() {
+        let routes = "Record-Route: <sip:192.0.2.7:5080>, <sip:p2.example.com;lr>\r\n\
+                      Contact: <sip:a@192.0.2.9>";
+        let text = lines(&dialog(routes, "192.0.2.7:5060").request(KnownMethod::Bye));
+        assert!(text.starts_with("BYE sip:192.0.2.7:5080 SIP/2.0\r\n"), "{text}");
+        assert!(text.contains("Route: <sip:p2.example.com;lr>\r\nRoute: <sip:a@192.0.2.9>\r\n"));
+    }
+
+    #[test]
+    fn names_and_addresses_behind_a_nat_are_reached_where_the_packets_come_from() {
+        for contact in ["<sip:a@pc.example.com>", "<sip:a@192.168.1.5:5060>", "<sip:a@0.0.0.0>"] {
+            let dialog = dialog(&format!("Contact: {contact}"), "203.0.113.5:4001");
+            assert_eq!(dialog.next_hop().remote, "203.0.113.5:4001".parse().unwrap());
+        }
+        let lan = dialog("Contact: <sip:a@192.168.1.5:5062>", "192.168.1.1:4001");
+        assert_eq!(lan.next_hop().remote, "192.168.1.5:5062".parse().unwrap());
+    }
+
+    #[test]
+    fn numbers_must_rise() {
+        let mut dialog = dialog("Contact: <sip:a@b>", "192.0.2.9:4000");
+        assert!(dialog.in_order(8) && dialog.in_order(20));
+        assert!(!dialog.in_order(20) && !dialog.in_order(9));
+    }
+}

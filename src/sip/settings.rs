@@ -1,0 +1,233 @@
+//! How the stack is to run.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use crate::domain::Region;
+
+/// A way to carry SIP. TLS and WebSocket will be links of a stream like TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    /// The name in `udp:0.0.0.0:5060`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The token in a Via.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// Whether the carrier retransmits by itself (RFC 3261 §17).
+    pub fn is_reliable(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
+    }
+}
+
+/// Where to listen: `udp:0.0.0.0:5060`, `tcp:[::]:5060`. An IPv6 address takes IPv6 only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub transport: Transport,
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport.name(), self.address)
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once(':').and_then(|(transport, address)| {
+            let transport = match transport {
+                "udp" => Transport::Udp,
+                "tcp" => Transport::Tcp,
+                _ => return None,
+            };
+            Some(Self { transport, address: address.parse().ok()? })
+        });
+        parsed.ok_or_else(|| format!("\"{text}\" is no address such as udp:0.0.0.0:5060"))
+    }
+}
+
+/// The timers of RFC 3261 §17.1.1.1, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Round-trip estimate; 500.
+    pub t1_ms: u64,
+    /// Longest interval between retransmissions; 4,000.
+    pub t2_ms: u64,
+    /// How long a message may linger in the network; 5,000.
+    pub t4_ms: u64,
+    /// A caller who has heard nothing for so long gets a 100; 200.
+    pub trying_ms: u64,
+}
+
+impl Timing {
+    /// 64·T1: how long to wait for an answer or an ACK.
+    pub fn give_up_ms(&self) -> u64 {
+        self.t1_ms.saturating_mul(64)
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { t1_ms: 500, t2_ms: 4_000, t4_ms: 5_000, trying_ms: 200 }
+    }
+}
+
+/// What the stack takes on at most. Beyond: 503 with Retry-After, or the peer's connection is
+/// closed, or the datagram is dropped and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Server and client transactions, the finished ones that still linger included; 400,000.
+    pub transactions_max: usize,
+    /// Calls at once; 20,000.
+    pub legs_max: usize,
+    /// New calls in a second, from all sources; 5,000.
+    pub invites_per_second_max: u32,
+    /// New calls in a second from one source that is neither trusted nor this machine; 200.
+    pub invites_per_second_per_source_max: u32,
+    /// Sources counted at once; 10,000. More in one second share the last one's share.
+    pub sources_max: usize,
+    /// Bytes in one message of a stream; 256 KiB.
+    pub message_bytes_max: usize,
+    /// Connections at once; 4,096.
+    pub connections_max: usize,
+    /// Messages that wait to be written on one connection, before it is closed; 256.
+    pub unwritten_max: usize,
+    /// A connection whose message stays unfinished, or whose peer reads nothing, for so long is
+    /// closed; 10 s.
+    pub half_message_ms: u64,
+    /// A connection without any traffic is closed; 30 min.
+    pub idle_ms: u64,
+    /// Messages that wait for the owner of all calls; 4,096.
+    pub inbound_max: usize,
+    /// Events that wait for the app; more, and nothing new is read; 8,192.
+    pub events_max: usize,
+    /// Commands that wait for the owner of all calls; 4,096.
+    pub commands_max: usize,
+    /// Retry-After of a 503, seconds; 5.
+    pub retry_after_s: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            transactions_max: 400_000,
+            legs_max: 20_000,
+            invites_per_second_max: 5_000,
+            invites_per_second_per_source_max: 200,
+            sources_max: 10_000,
+            message_bytes_max: 256 * 1024,
+            connections_max: 4_096,
+            unwritten_max: 256,
+            half_message_ms: 10_000,
+            idle_ms: 30 * 60 * 1000,
+            inbound_max: 4_096,
+            events_max: 8_192,
+            commands_max: 4_096,
+            retry_after_s: 5,
+        }
+    }
+}
+
+/// All that the stack is told.
+#[derive(Clone, Debug)]
+pub struct SipSettings {
+    /// Default: UDP and TCP on 0.0.0.0:5060.
+    pub listen: Vec<Listen>,
+    /// The address that callers reach us at, if it is not the one that their packets arrive at.
+    pub public_address: Option<IpAddr>,
+    /// Networks (address, prefix length) whose P-Asserted-Identity and Remote-Party-ID are
+    /// believed, and whose calls are not counted per source.
+    pub trusted: Vec<(IpAddr, u8)>,
+    /// The country of numbers without a country code.
+    pub region: Region,
+    pub timing: Timing,
+    pub limits: Limits,
+    /// The shortest session interval that is granted, seconds; 90 (RFC 4028 §4).
+    pub min_session_s: u32,
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
+        let listen = |transport| Listen { transport, address };
+        Self {
+            listen: vec![listen(Transport::Udp), listen(Transport::Tcp)],
+            public_address: None,
+            trusted: Vec::new(),
+            region: Region::default(),
+            timing: Timing::default(),
+            limits: Limits::default(),
+            min_session_s: 90,
+        }
+    }
+}
+
+impl SipSettings {
+    /// Whether the source belongs to a trusted network.
+    pub fn trusts(&self, source: IpAddr) -> bool {
+        self.trusted.iter().any(|(network, prefix)| in_network(source, *network, *prefix))
+    }
+}
+
+fn in_network(ip: IpAddr, network: IpAddr, prefix: u8) -> bool {
+    let prefix = u32::from(prefix);
+    match (ip.to_canonical(), network.to_canonical()) {
+        (IpAddr::V4(ip), IpAddr::V4(network)) => {
+            let differing = ip.to_bits() ^ network.to_bits();
+            differing.leading_zeros() >= prefix.min(32)
+        }
+        (IpAddr::V6(ip), IpAddr::V6(network)) => {
+            let differing = ip.to_bits() ^ network.to_bits();
+            differing.leading_zeros() >= prefix.min(128)
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_addresses_read_back() {
+        for text in ["udp:0.0.0.0:5060", "tcp:[::1]:0"] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        for text in ["sctp:0.0.0.0:5060", "udp:5060", "0.0.0.0:5060", "udp:localhost:5060"] {
+            assert!(text.parse::<Listen>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_are_compared_by_prefix() {
+        let settings = SipSettings {
+            trusted: vec![("192.0.2.0".parse().unwrap(), 24), ("2001:db8::".parse().unwrap(), 32)],
+            ..SipSettings::default()
+        };
+        let trusts = |ip: &str| settings.trusts(ip.parse().unwrap());
+        assert!(trusts("192.0.2.77") && trusts("::ffff:192.0.2.1") && trusts("2001:db8:1::1"));
+        assert!(!trusts("192.0.3.1") && !trusts("2001:db9::1"));
+    }
+}

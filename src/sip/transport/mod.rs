@@ -1,0 +1,49 @@
+//! Carriers of bytes: sockets in, sockets out. Nothing here knows what a call is.
+//!
+//! - [`udp`]: datagrams
+//! - [`tcp`]: connections, framing, limits
+//! - [`local`]: which address of ours a peer sees
+
+pub mod local;
+pub mod tcp;
+pub mod udp;
+
+use std::net::SocketAddr;
+
+use super::message::Parsed;
+use super::settings::Transport;
+
+/// One socket or connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Link {
+    /// The socket of the n-th UDP listener.
+    Udp(usize),
+    /// A connection; the number is never used again.
+    Tcp(u64),
+}
+
+/// The way to a peer and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    pub link: Link,
+    pub remote: SocketAddr,
+    /// The address of ours that the peer's packets arrive at; never unspecified.
+    pub local: SocketAddr,
+}
+
+impl Flow {
+    pub fn transport(&self) -> Transport {
+        match self.link {
+            Link::Udp(_) => Transport::Udp,
+            Link::Tcp(_) => Transport::Tcp,
+        }
+    }
+}
+
+/// What a carrier brings to the owner of all calls.
+#[derive(Debug)]
+pub enum Inbound {
+    Message { flow: Flow, parsed: Box<Parsed> },
+    Opened { connection: u64, writer: tcp::Writer },
+    Closed { connection: u64 },
+}

@@ -1,0 +1,239 @@
+//! Connections: framing, keep-alives, and limits that let no peer hold anything up.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{Flow, Inbound, Link};
+use crate::sip::message::frame::{Frame, frame};
+use crate::sip::message::{Fault, Parsed, Status, parse};
+use crate::sip::settings::Limits;
+
+const BACKLOG: i32 = 1024;
+
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Lets a restart have the port while old connections linger; no two listeners share it.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The way to write on a connection. It never waits.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    queue: mpsc::Sender<Bytes>,
+    closing: CancellationToken,
+}
+
+impl Writer {
+    /// Queues a message. A peer that does not read loses the connection; `false`: it is gone.
+    pub fn send(&self, bytes: Bytes) -> bool {
+        let sent = self.queue.try_send(bytes).is_ok();
+        if !sent {
+            self.closing.cancel();
+        }
+        sent
+    }
+}
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    pub inbound: mpsc::Sender<Inbound>,
+    pub limits: Limits,
+    pub places: Arc<Semaphore>,
+    pub numbers: Arc<AtomicU64>,
+}
+
+/// Takes connections until the task is aborted.
+pub async fn accept(listener: TcpListener, shared: Shared) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, remote)) = listener.accept().await else {
+            // Out of file descriptors, most likely: existing connections must end first.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
+            tracing::warn!(%remote, "too many connections; one more was refused");
+            continue;
+        };
+        let shared = shared.clone();
+        connections.spawn(async move {
+            serve(stream, remote, shared).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared) {
+    let Ok(local) = stream.local_addr() else { return };
+    let _ = stream.set_nodelay(true);
+    let connection = shared.numbers.fetch_add(1, Ordering::Relaxed);
+    let flow = Flow { link: Link::Tcp(connection), remote, local };
+    let (read, write) = stream.into_split();
+    let (queue, unwritten) = mpsc::channel(shared.limits.unwritten_max);
+    let closing = CancellationToken::new();
+    let writer = Writer { queue: queue.clone(), closing: closing.clone() };
+    if shared.inbound.send(Inbound::Opened { connection, writer }).await.is_err() {
+        return;
+    }
+    let reader = Reader { read, flow, pongs: queue, shared: &shared };
+    let half_message = Duration::from_millis(shared.limits.half_message_ms);
+    let mut writing = Box::pin(write_messages(write, unwritten, half_message));
+    let still_writes = tokio::select! {
+        end = reader.run() => match end {
+            // The peer has sent all it wants to; it may still wait for our answer.
+            End::Finished => timeout(half_message, &mut writing).await.is_err(),
+            End::Unreadable => true,
+            End::TimedOut => false,
+        },
+        () = &mut writing => false,
+        () = closing.cancelled() => false,
+    };
+    // Now the owner drops its writer, and the queue ends after what was answered so far.
+    let _ = shared.inbound.send(Inbound::Closed { connection }).await;
+    if still_writes {
+        let _ = timeout(half_message, writing).await;
+    }
+}
+
+async fn write_messages(
+    mut write: OwnedWriteHalf,
+    mut unwritten: mpsc::Receiver<Bytes>,
+    longest: Duration,
+) {
+    while let Some(bytes) = unwritten.recv().await {
+        match timeout(longest, write.write_all(&bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// Why reading ended.
+enum End {
+    Finished,
+    /// What follows can't be told from a body.
+    Unreadable,
+    TimedOut,
+}
+
+struct Reader<'a> {
+    read: OwnedReadHalf,
+    flow: Flow,
+    pongs: mpsc::Sender<Bytes>,
+    shared: &'a Shared,
+}
+
+impl Reader<'_> {
+    async fn run(mut self) -> End {
+        let limits = self.shared.limits;
+        let mut buffer = BytesMut::new();
+        loop {
+            let at_least = match self.take_messages(&mut buffer).await {
+                Ok(at_least) => at_least,
+                Err(end) => return end,
+            };
+            let between = buffer.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            let patience_ms = if between { limits.idle_ms } else { limits.half_message_ms };
+            let patience = Duration::from_millis(patience_ms);
+            // The whole rest of a message must come in that time, not just some byte of it.
+            let filled = timeout(patience, self.fill(&mut buffer, at_least)).await;
+            match filled {
+                Ok(true) => {}
+                Ok(false) => return End::Finished,
+                Err(_) => return End::TimedOut,
+            }
+        }
+    }
+
+    /// Reads until there are so many bytes, and a line's end among the new ones if the head is not
+    /// complete. `false`: the peer closed.
+    async fn fill(&mut self, buffer: &mut BytesMut, at_least: usize) -> bool {
+        let had = buffer.len();
+        let in_head = at_least == had + 1 && had > 0;
+        loop {
+            match self.read.read_buf(buffer).await {
+                Ok(0) | Err(_) => return false,
+                Ok(_) => {}
+            }
+            let too_long = buffer.len() > self.shared.limits.message_bytes_max;
+            let new_line = !in_head || buffer[had..].contains(&b'\n');
+            if too_long || (buffer.len() >= at_least && new_line) {
+                return true;
+            }
+        }
+    }
+
+    /// Hands over all whole messages; gives how many bytes the next one needs.
+    async fn take_messages(&mut self, buffer: &mut BytesMut) -> Result<usize, End> {
+        loop {
+            match frame(buffer, self.shared.limits.message_bytes_max) {
+                Frame::Partial { at_least } => return Ok(at_least),
+                Frame::Ping { length } => {
+                    buffer.advance(length);
+                    // RFC 5626 §3.5.1. A pong that finds no room is no loss.
+                    let _ = self.pongs.try_send(Bytes::from_static(b"\r\n"));
+                }
+                Frame::Pong { length } => buffer.advance(length),
+                Frame::Message { length } => {
+                    let bytes = buffer.split_to(length).freeze();
+                    let is_response = bytes.starts_with(b"SIP/");
+                    let parsed = parse(&bytes);
+                    if parsed == Parsed::Nothing && !is_response {
+                        return Err(End::Unreadable);
+                    }
+                    self.hand_over(parsed).await?;
+                }
+                Frame::Unframed { length } => {
+                    let bytes = buffer.split_to(length).freeze();
+                    self.hand_over(unframed(parse(&bytes))).await?;
+                    return Err(End::Unreadable);
+                }
+                Frame::TooLong => {
+                    tracing::info!(source = %self.flow.remote, "a message was too long");
+                    return Err(End::Unreadable);
+                }
+            }
+        }
+    }
+
+    /// Waits when the owner of all calls is behind; then nothing more is read.
+    async fn hand_over(&self, parsed: Parsed) -> Result<(), End> {
+        let message = Inbound::Message { flow: self.flow, parsed: Box::new(parsed) };
+        self.shared.inbound.send(message).await.map_err(|_| End::TimedOut)
+    }
+}
+
+/// RFC 3261 §18.3: on a stream a body needs a Content-Length.
+fn unframed(parsed: Parsed) -> Parsed {
+    match parsed {
+        Parsed::Request(request) => Parsed::Fault(Fault {
+            status: Status::BAD_REQUEST,
+            why: "no Content-Length on a stream",
+            method: Some(request.method),
+            headers: request.headers,
+        }),
+        Parsed::Fault(fault) => Parsed::Fault(fault),
+        Parsed::Response(_) | Parsed::Nothing => Parsed::Nothing,
+    }
+}

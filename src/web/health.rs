@@ -1,0 +1,92 @@
+//! Whether calls are answered: SIP listens, the plan is loaded, the database takes writes.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+type Probe =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// The parts of the house as they report themselves. Cheap to clone. Begins with nothing well.
+#[derive(Clone)]
+pub struct Health(Arc<Inner>);
+
+struct Inner {
+    parts: Mutex<Parts>,
+    database: Probe,
+}
+
+struct Parts {
+    sip: Result<(), String>,
+    plan: Result<(), String>,
+    draining: bool,
+}
+
+/// What `GET /health` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// `ok`, `draining` or `failing`.
+    pub status: String,
+    /// What is wrong, by part; absent when nothing is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, String>,
+}
+
+impl Health {
+    /// `database` is asked at each report and answers within a few seconds.
+    pub fn new<F>(database: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let not_yet = |what: &str| Err(format!("{what} has not started yet"));
+        let parts = Parts { sip: not_yet("SIP"), plan: not_yet("the plan"), draining: false };
+        let database: Probe = Box::new(move || Box::pin(database()));
+        Self(Arc::new(Inner { parts: Mutex::new(parts), database }))
+    }
+
+    /// SIP listens, or why it does not.
+    pub fn set_sip(&self, state: Result<(), String>) {
+        self.parts().sip = state;
+    }
+
+    /// A plan is in force, or why none is. A broken edit does not count: the plan before it is.
+    pub fn set_plan(&self, state: Result<(), String>) {
+        self.parts().plan = state;
+    }
+
+    /// New calls are refused from now on.
+    pub fn set_draining(&self) {
+        self.parts().draining = true;
+    }
+
+    /// Asks every part.
+    pub async fn report(&self) -> HealthReport {
+        let database = (self.0.database)().await;
+        let parts = self.parts();
+        let states = [("sip", &parts.sip), ("plan", &parts.plan), ("database", &database)];
+        let reasons: BTreeMap<String, String> = states
+            .into_iter()
+            .filter_map(|(part, state)| Some((part.to_owned(), state.clone().err()?)))
+            .collect();
+        let status = match (parts.draining, reasons.is_empty()) {
+            (true, _) => "draining",
+            (false, true) => "ok",
+            (false, false) => "failing",
+        };
+        HealthReport { status: status.to_owned(), reasons }
+    }
+
+    fn parts(&self) -> std::sync::MutexGuard<'_, Parts> {
+        // Nothing panics while it is held.
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HealthReport {
+    pub fn is_ok(&self) -> bool {
+        self.status == "ok"
+    }
+}
