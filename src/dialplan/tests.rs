@@ -30,7 +30,7 @@ fn findings(text: &str) -> Vec<String> {
         Ok(loaded) => loaded.warnings,
         Err(findings) => findings,
     };
-    found.iter().map(|finding| brief(finding)).collect()
+    found.iter().map(brief).collect()
 }
 
 fn brief(finding: &Finding) -> String {
@@ -302,7 +302,7 @@ fn each_mistake_of_a_file_is_named_at_its_place() {
         ),
         (
             "menu \"m\" { say \"menu-order\"; key \"1\" { hangup }; }",
-            "2:14 error: callers are told to press 2, and this menu has no such key",
+            "2:16 error: callers are told to press 2, and this menu has no such key",
         ),
         ("menu \"m\" { say \"greeting\" }", "2:1 error: the menu has no key"),
         (
@@ -311,11 +311,11 @@ fn each_mistake_of_a_file_is_named_at_its_place() {
         ),
         (
             "menu \"m\" { key \"1\" { hangup }; say \"greeting\"; }",
-            "2:33 error: in a menu nothing is said after the keys",
+            "2:32 error: in a menu nothing is said after the keys",
         ),
         (
             "menu \"m\" { say \"menu-order\"; key \"2\" { hangup }; silense { hangup }; }",
-            "2:52 error: part of menu \"silense\" is not known; did you mean \"silence\"?",
+            "2:50 error: part of menu \"silense\" is not known; did you mean \"silence\"?",
         ),
         (
             "hours \"h\" { open \"mon-fry\" \"10:00-19:00\" }",
@@ -486,6 +486,10 @@ fn steps_that_go_round_in_circles_are_errors() {
         ),
         ("step \"a\" { say \"greeting\"; go \"a\"; }", Some(unwaited)),
         ("step \"a\" { queue \"g\" }\ngroup \"g\" { nobody { go \"a\" } }", Some(unheard)),
+        (
+            "step \"a\" { queue \"g\" }\ngroup \"g\" { nobody { queue \"h\" } }\ngroup \"h\" { nobody { queue \"g\" } }",
+            Some(unheard),
+        ),
         ("step \"a\" { ask \"enter-card\" as=\"card\"; if \"card == '1'\" { go \"a\" }; }", None),
         (
             "step \"a\" { go \"m\" }\nmenu \"m\" { say \"menu-order\"; key \"2\" { go \"a\" }; }",
