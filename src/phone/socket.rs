@@ -78,7 +78,7 @@ impl SipSocket {
                     Frame::Ping { length } | Frame::Pong { length } => {
                         drop(buffer.split_to(length));
                     }
-                    Frame::Partial => {
+                    Frame::Partial { .. } => {
                         *is_closed = !matches!(stream.read_buf(buffer).await, Ok(1..));
                     }
                     Frame::Unframed { .. } | Frame::TooLong => *is_closed = true,
