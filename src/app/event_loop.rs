@@ -81,9 +81,9 @@ impl EventLoop {
                 Some(event) = inputs.control.recv() => this.handle(event).await,
                 () = sleep_until(timer) => this.on_time().await,
             }
-            this.out.calls_up.send_if_modified(|up| {
-                std::mem::replace(up, this.calls.len()) != this.calls.len()
-            });
+            this.out
+                .calls_up
+                .send_if_modified(|up| std::mem::replace(up, this.calls.len()) != this.calls.len());
         }
     }
 
@@ -200,10 +200,16 @@ impl EventLoop {
             }
             Command::Hangup { call, by: _, reason: _ } => {
                 if let Some(leg) = self.leg(call) {
-                    self.out.sip.send(SipCommand::Hangup { leg }).await;
+                    self.tell_sip(SipCommand::Hangup { leg }).await;
                 }
             }
             Command::Record { call, fact } => self.record(call, fact),
+        }
+    }
+
+    async fn tell_sip(&self, command: SipCommand) {
+        if let Err(error) = self.out.sip.send(command).await {
+            debug!(%error, "a command came too late for SIP");
         }
     }
 
@@ -217,12 +223,12 @@ impl EventLoop {
         match self.out.media.open(leg, entry.offer.source.ip()) {
             Ok(media) => {
                 entry.has_media = true;
-                self.out.sip.send(SipCommand::Answer { leg, media }).await;
+                self.tell_sip(SipCommand::Answer { leg, media }).await;
             }
             Err(error) => {
                 warn!(%call, %error, "no media for a call; refused with 503");
                 let status = RefuseStatus::Overloaded { retry_after_s: RETRY_AFTER_S };
-                self.out.sip.send(SipCommand::Refuse { leg, status }).await;
+                self.tell_sip(SipCommand::Refuse { leg, status }).await;
                 let mut commands = Vec::new();
                 let (by, reason) = (EndedBy::Server, EndReason::Busy);
                 let now = self.clock.now();
@@ -245,7 +251,7 @@ impl EventLoop {
             _ => RefuseStatus::Failed,
         };
         info!(%call, dialled = %Pii(offer.dialled.as_str()), ?reason, "call refused");
-        self.out.sip.send(SipCommand::Refuse { leg, status }).await;
+        self.tell_sip(SipCommand::Refuse { leg, status }).await;
     }
 
     fn look_up(
@@ -281,11 +287,7 @@ impl EventLoop {
 }
 
 /// Asks within the plan's deadline, if it sets a shorter one than the CRM's own.
-async fn ask_crm(
-    crm: &dyn Crm,
-    request: &LookupRequest,
-    deadline_ms: Option<u64>,
-) -> LookupAnswer {
+async fn ask_crm(crm: &dyn Crm, request: &LookupRequest, deadline_ms: Option<u64>) -> LookupAnswer {
     let asking = async {
         match request {
             LookupRequest::Customers { phone } => {

@@ -23,7 +23,10 @@ pub struct Loaded {
 /// Why a plan can't be put into force. `Display` names every problem with its place.
 #[derive(Debug)]
 pub enum LoadError {
-    Folder { folder: PathBuf, why: String },
+    Folder {
+        folder: PathBuf,
+        why: String,
+    },
     Recordings(LibraryErrors),
     /// Lines of `catalogue.tsv` files, each with its file.
     Catalogue(Vec<String>),
@@ -62,14 +65,19 @@ pub fn load_with(config: &Config, library: Arc<PromptLibrary>) -> Result<Loaded,
     // What has a text but no sound can't be said.
     catalogue.retain(|language, id| library.get(language, id).is_some());
     let sources = read_sources(&config.dialplans.folder)?;
-    let settings = dialplan::Settings { region: config.sip.region };
-    let loaded = dialplan::load(&sources, &catalogue, &settings).map_err(LoadError::Plan)?;
+    let loaded =
+        dialplan::load(&sources, &catalogue, &settings(config)).map_err(LoadError::Plan)?;
     Ok(Loaded {
         plan: Arc::new(loaded.plan),
         catalogue: Arc::new(catalogue),
         library,
         warnings: loaded.warnings,
     })
+}
+
+/// What dialplans take from the settings.
+pub fn settings(config: &Config) -> dialplan::Settings {
+    dialplan::Settings { region: config.sip.region }
 }
 
 /// Reads every recording of every language.

@@ -11,12 +11,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{Config, CrmSource};
+use crate::config::{Config, CrmSource, Transport};
 use crate::core::{Event, Hub};
 use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
 use crate::domain::PhoneNumber;
 use crate::media::{self, MediaEngine, MediaSettings};
-use crate::sip::{SipSettings, SipStack};
+use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Pool, Store};
 use crate::web::{Health, Web};
 
@@ -54,7 +54,9 @@ impl Server {
     /// nothing stays behind.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock::start();
-        media::raise_open_files_limit();
+        if let Err(error) = media::raise_open_files_limit() {
+            warn!(%error, "the limit of open files stays as it is; two are needed for each call");
+        }
         warm_up();
         let loaded = load_plans(&config).await?;
         for warning in &loaded.warnings {
@@ -231,5 +233,26 @@ fn media_settings(config: &Config) -> MediaSettings {
 }
 
 fn sip_settings(config: &Config) -> SipSettings {
-    SipSettings::default()
+    let limits = &config.sip.limits;
+    let listen = config.sip.listen.iter().map(|listen| sip::Listen {
+        transport: match listen.transport {
+            Transport::Udp => sip::Transport::Udp,
+            Transport::Tcp => sip::Transport::Tcp,
+        },
+        address: listen.address,
+    });
+    SipSettings {
+        listen: listen.collect(),
+        public_address: config.sip.public_address,
+        trusted: Vec::new(),
+        region: config.sip.region,
+        limits: sip::Limits {
+            legs_max: limits.calls as usize,
+            invites_per_second_max: limits.calls_per_second,
+            invites_per_second_per_source_max: limits.calls_per_second_per_source,
+            connections_max: limits.connections as usize,
+            ..sip::Limits::default()
+        },
+        ..SipSettings::default()
+    }
 }

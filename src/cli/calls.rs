@@ -8,9 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::domain::{
-    CallFact, CallerId, EndReason, EndedBy, PhoneNumber, Pii, Timestamp,
-};
+use crate::domain::{CallFact, CallerId, EndReason, EndedBy, PhoneNumber, Pii, Timestamp};
 use crate::store::{CallEvent, CallFilter, CallRecord, Store};
 
 #[derive(Debug, Args)]
@@ -94,12 +92,7 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
     })
 }
 
-fn print(
-    out: &mut impl Write,
-    call: &CallRecord,
-    zone: &TimeZone,
-    full: bool,
-) -> io::Result<()> {
+fn print(out: &mut impl Write, call: &CallRecord, zone: &TimeZone, full: bool) -> io::Result<()> {
     let end = match (call.ended, call.ended_by, call.end_reason) {
         (Some(ended), Some(by), Some(reason)) => {
             let seconds = ended.since(call.started) / 1_000;

@@ -108,9 +108,7 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
     }
 }
 
-fn wait_for(
-    work: impl Future<Output = anyhow::Result<ExitCode>>,
-) -> anyhow::Result<ExitCode> {
+fn wait_for(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
@@ -118,9 +116,8 @@ fn wait_for(
 /// Commands that only list or draw stay quiet but for warnings.
 fn start_log(format: LogFormat, command: &Command) {
     let default = if matches!(command, Command::Serve) { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_env("ALLO_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(format!("{default},sqlx=warn"))
-    });
+    let filter = EnvFilter::try_from_env("ALLO_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},sqlx=warn")));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),

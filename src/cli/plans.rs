@@ -56,7 +56,10 @@ pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
                 if is_right {
                     let (numbers, warnings) = (loaded.plan.numbers.len(), loaded.warnings.len());
                     let version = &loaded.plan.version;
-                    writeln!(out, "plan {version} is right: {numbers} numbers, {warnings} warnings")?;
+                    writeln!(
+                        out,
+                        "plan {version} is right: {numbers} numbers, {warnings} warnings"
+                    )?;
                 }
             }
             Err(error) => writeln!(out, "{error}")?,
@@ -67,8 +70,10 @@ pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
 
 /// The mistakes in the files of plan tests.
 fn check_tests(config: &Config, loaded: &Loaded) -> Vec<Finding> {
+    let settings = plans::settings(config);
     let sources = test_sources(config);
-    let parsed = sources.iter().map(|source| dialplan::parse_tests(source, &loaded.plan));
+    let parsed =
+        sources.iter().map(|source| dialplan::parse_tests(source, &loaded.plan, &settings));
     parsed.filter_map(Result::err).flatten().collect()
 }
 
@@ -89,15 +94,14 @@ pub fn test(mut config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let settings = plans::settings(&config);
     let mut verdicts: Vec<Verdict> = Vec::new();
     let mut findings: Vec<Finding> = Vec::new();
     for source in test_sources(&config) {
-        match dialplan::parse_tests(&source, &loaded.plan) {
-            Ok(tests) => verdicts.extend(
-                tests
-                    .iter()
-                    .map(|test| plan_test::run(test, &loaded.plan, &loaded.catalogue, config.sip.region)),
-            ),
+        match dialplan::parse_tests(&source, &loaded.plan, &settings) {
+            Ok(tests) => verdicts.extend(tests.iter().map(|test| {
+                plan_test::run(test, &loaded.plan, &loaded.catalogue, config.sip.region)
+            })),
             Err(wrong) => findings.extend(wrong),
         }
     }

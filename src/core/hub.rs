@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::dialplan::Plan;
-use crate::dialplan::plan::{Block, Dialled, Entry, Script};
-use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, PhoneNumber, Region, Timestamp,
-};
+use crate::domain::{CallFact, CallId, CallerId, EndReason, EndedBy, Region, Timestamp};
 use crate::speech::Catalogue;
 
 use super::event::{Command, Event};
@@ -136,7 +133,7 @@ impl Hub {
     }
 
     fn offer(&mut self, call: CallId, dialled: String, caller: CallerId, out: &mut Vec<Command>) {
-        let Some((script, block)) = self.entry(&dialled) else {
+        let Some((script, block)) = self.plan.answering(&dialled, self.region) else {
             out.push(Command::Reject { call, reason: EndReason::UnknownNumber });
             return;
         };
@@ -150,22 +147,10 @@ impl Hub {
             return;
         }
         let knowledge = Knowledge::new(caller, dialled, script.language);
-        let flow = Flow::new(call, script, block, self.catalogue.clone(), knowledge);
+        let flow =
+            Flow::new(call, script.clone(), block.clone(), self.catalogue.clone(), knowledge);
         self.calls.insert(call, Call { flow, phase: Phase::Up, timer: None });
         out.push(Command::Answer { call });
-    }
-
-    /// The script and block that answer a dialled number: as written in the plan, else as the
-    /// public number that it spells.
-    fn entry(&self, dialled: &str) -> Option<(Arc<Script>, Block)> {
-        let internal = self.plan.numbers.get(&Dialled::Internal(dialled.to_owned()));
-        let public = || {
-            let number = PhoneNumber::parse(dialled, self.region)?;
-            self.plan.numbers.get(&Dialled::Public(number))
-        };
-        let Entry { script, block } = internal.or_else(public)?;
-        let script = self.plan.scripts.get(script)?;
-        Some((script.clone(), script.entries.get(*block)?.clone()))
     }
 
     /// Runs `act` on a call, if it is not over, and sets its timer anew.

@@ -8,9 +8,7 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::dialplan::expression::{Condition, Operand};
-use crate::dialplan::plan::{
-    Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement,
-};
+use crate::dialplan::plan::{Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement};
 use crate::domain::{
     CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language, LegId,
     LookupId, Order, PhoneNumber, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
@@ -336,10 +334,7 @@ fn a_key_cuts_the_prompt_and_is_acted_on() {
     scene.pass(1_500);
     scene.press('1');
     scene.pass(1_000);
-    assert_eq!(
-        scene.heard(),
-        ["phrase/greeting", "phrase/menu-points…", "phrase/points-none"]
-    );
+    assert_eq!(scene.heard(), ["phrase/greeting", "phrase/menu-points…", "phrase/points-none"]);
     scene.pass(1_000); // and the menu again
     assert_eq!(scene.heard(), ["phrase/menu-points"]);
 }
@@ -408,12 +403,7 @@ fn who_types_no_digits_is_asked_again_and_then_let_go_on() {
     scene.pass(1_000 + 5_000 + 1_000 + 5_000 + 2_000);
     assert_eq!(
         scene.heard()[..4],
-        [
-            "phrase/enter-order",
-            "phrase/enter-order",
-            "phrase/no-choice",
-            "phrase/order-not-found"
-        ]
+        ["phrase/enter-order", "phrase/enter-order", "phrase/no-choice", "phrase/order-not-found"]
     );
 }
 

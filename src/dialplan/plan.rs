@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::expression::Condition;
 use super::hours::Hours;
-use crate::domain::{Key, Language, PhoneNumber, RecordingId};
+use crate::domain::{Key, Language, PhoneNumber, RecordingId, Region};
 use crate::speech::Format;
 
 /// All dialplan files of a folder, checked.
@@ -24,6 +24,21 @@ pub struct Plan {
     pub scripts: BTreeMap<String, Arc<Script>>,
     /// Who answers which number. Every entry names an existing script and block.
     pub numbers: BTreeMap<Dialled, Entry>,
+}
+
+impl Plan {
+    /// The script and block that answer a dialled number: as written in the plan, else as the
+    /// public number that it spells in the way of `region`.
+    pub fn answering(&self, dialled: &str, region: Region) -> Option<(&Arc<Script>, &Block)> {
+        let internal = self.numbers.get(&Dialled::Internal(dialled.to_owned()));
+        let public = || {
+            let number = PhoneNumber::parse(dialled, region)?;
+            self.numbers.get(&Dialled::Public(number))
+        };
+        let Entry { script, block } = internal.or_else(public)?;
+        let script = self.scripts.get(script)?;
+        Some((script, script.entries.get(*block)?))
+    }
 }
 
 /// A number that can be dialled.

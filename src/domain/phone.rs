@@ -66,8 +66,7 @@ impl PhoneNumber {
         // Trunks often drop the `+`: `79161112233`.
         let bare: String = text.chars().filter(char::is_ascii_digit).collect();
         let international = PHONE_NUMBER_UTIL.parse(format!("+{bare}"), None).ok()?;
-        let is_trusted =
-            text.starts_with('+') || PHONE_NUMBER_UTIL.is_valid_number(&international);
+        let is_trusted = text.starts_with('+') || PHONE_NUMBER_UTIL.is_valid_number(&international);
         is_trusted.then(|| Self::from_parsed(&international)).flatten()
     }
 

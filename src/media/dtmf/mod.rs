@@ -1,7 +1,7 @@
 //! Keys, by RFC 4733 and by tone. Pure.
 //!
 //! - [`event`]: telephone events: one key for each press, however its packets come; the sender
-//! - [`tone`]: the tones of ITU-T Q.23: a detector and a generator
+//! - [`mod@tone`]: the tones of ITU-T Q.23: a detector and a generator
 
 pub mod event;
 pub mod tone;

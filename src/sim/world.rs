@@ -1,0 +1,208 @@
+//! A telephone, a CRM and a clock for one call through the hub.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
+use crate::dialplan::Plan;
+use crate::dialplan::scenario::{CrmState, PlanTest};
+use crate::domain::{
+    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId,
+    Order, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
+};
+use crate::speech::Catalogue;
+
+/// How long each recording lasts here; what a test asserts does not depend on it.
+const RECORDING_MS: u64 = 1_000;
+/// How soon a CRM in good health answers.
+const FAST_MS: u64 = 20;
+/// The CRM's own deadline: that of a server without settings.
+const CRM_DEADLINE_MS: u64 = 4_000;
+
+/// One call, its caller and what surrounds it.
+pub(super) struct World<'t> {
+    test: &'t PlanTest,
+    hub: Hub,
+    now: Timestamp,
+    call: CallId,
+    plays: VecDeque<Play>,
+    lookup: Option<PendingLookup>,
+    /// What happened, in order.
+    pub(super) facts: Vec<CallFact>,
+    /// Of what was ordered to be played last.
+    pub(super) language: Option<Language>,
+    pub(super) has_ended: bool,
+}
+
+struct Play {
+    id: PlayId,
+    recordings: Vec<RecordingId>,
+    /// `None`: waits for the plays before it.
+    ends: Option<Timestamp>,
+}
+
+struct PendingLookup {
+    id: LookupId,
+    at: Timestamp,
+    answer: LookupAnswer,
+}
+
+impl<'t> World<'t> {
+    /// The test's call, answered.
+    pub(super) fn call(
+        test: &'t PlanTest,
+        plan: &Arc<Plan>,
+        catalogue: &Arc<Catalogue>,
+        region: Region,
+    ) -> Self {
+        let zone = plan.answering(&test.to, region).map(|(script, _)| script.timezone.clone());
+        let at = zone.and_then(|zone| zone.to_ambiguous_zoned(test.at).compatible().ok());
+        let call = CallId(Uuid::from_u128(1));
+        let mut world = Self {
+            test,
+            hub: Hub::new(plan.clone(), catalogue.clone(), region),
+            now: at.as_ref().map_or(Timestamp::default(), Timestamp::from),
+            call,
+            plays: VecDeque::new(),
+            lookup: None,
+            facts: Vec::new(),
+            language: None,
+            has_ended: false,
+        };
+        let (leg, dialled) = (LegId(Uuid::from_u128(2)), test.to.clone());
+        let caller: CallerId = test.from.clone();
+        world.tell(Event::CallOffered { call, leg, dialled, caller });
+        world.tell(Event::CallConfirmed { call });
+        world
+    }
+
+    pub(super) fn press(&mut self, key: Key) {
+        self.tell(Event::KeyPressed { call: self.call, key, source: KeySource::Event });
+    }
+
+    pub(super) fn hang_up(&mut self) {
+        self.end(EndedBy::Caller, EndReason::HungUp);
+    }
+
+    /// Lets happen what comes next by itself: a recording ends, the CRM answers, a timer that is
+    /// due before that. False if nothing is under way and only the caller can go on.
+    pub(super) fn step(&mut self) -> bool {
+        let play = self.plays.front().and_then(|play| play.ends);
+        let lookup = self.lookup.as_ref().map(|lookup| lookup.at);
+        let Some(next) = [play, lookup].into_iter().flatten().min() else { return false };
+        if self.hub.next_timer().is_some_and(|timer| timer <= next) {
+            self.fire_timer();
+        } else if play == Some(next) {
+            self.end_play(next);
+        } else if let Some(PendingLookup { id, at, answer }) = self.lookup.take() {
+            let took_ms = at.since(self.now);
+            self.now = self.now.max(at);
+            let (call, lookup) = (self.call, id);
+            self.tell(Event::LookupAnswered { call, lookup, answer, took_ms });
+        }
+        true
+    }
+
+    /// The caller waits until the plan does something because of it. False if it never will.
+    pub(super) fn fire_timer(&mut self) -> bool {
+        let Some(at) = self.hub.next_timer() else { return false };
+        self.now = self.now.max(at);
+        let mut commands = Vec::new();
+        self.hub.on_time(self.now, &mut commands);
+        self.carry_out(commands);
+        true
+    }
+
+    fn end_play(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
+        let Some(play) = self.plays.pop_front() else { return };
+        self.start_next_play();
+        self.tell(Event::PlayEnded { call: self.call, play: play.id, cut_after_ms: None });
+    }
+
+    fn start_next_play(&mut self) {
+        if let Some(play) = self.plays.front_mut()
+            && play.ends.is_none()
+        {
+            let length = RECORDING_MS.saturating_mul(play.recordings.len() as u64);
+            play.ends = Some(self.now.plus_ms(length));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let mut commands = Vec::new();
+        self.hub.handle(self.now, event, &mut commands);
+        self.carry_out(commands);
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Play { play: id, language, recordings, .. } => {
+                    self.language = Some(language);
+                    self.plays.push_back(Play { id, recordings, ends: None });
+                    self.start_next_play();
+                }
+                Command::StopPlaying { .. } => self.cut(),
+                Command::LookUp { lookup, request, deadline_ms, .. } => {
+                    self.lookup = Some(self.asked(lookup, &request, deadline_ms));
+                }
+                Command::CancelLookup { .. } => self.lookup = None,
+                Command::Hangup { by, reason, .. } => self.end(by, reason),
+                Command::Reject { .. } => self.has_ended = true,
+                Command::Record { fact, .. } => self.facts.push(fact),
+                Command::Answer { .. } => {}
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        for Play { id, recordings, ends } in std::mem::take(&mut self.plays) {
+            let length = RECORDING_MS.saturating_mul(recordings.len() as u64);
+            let heard_ms = ends.map_or(0, |ends| length.saturating_sub(ends.since(self.now)));
+            let cut_after_ms = Some(heard_ms);
+            self.tell(Event::PlayEnded { call: self.call, play: id, cut_after_ms });
+        }
+    }
+
+    fn asked(
+        &self,
+        id: LookupId,
+        request: &LookupRequest,
+        deadline_ms: Option<u64>,
+    ) -> PendingLookup {
+        let deadline_ms = deadline_ms.map_or(CRM_DEADLINE_MS, |ms| ms.min(CRM_DEADLINE_MS));
+        let answer = match request {
+            LookupRequest::Customers { .. } => LookupAnswer::Customers(self.test.customers.clone()),
+            LookupRequest::Order { number } => LookupAnswer::Order(self.find_order(number)),
+        };
+        let unavailable = |why: &str| LookupAnswer::Unavailable { why: why.to_owned() };
+        let (ms, answer) = match self.test.crm {
+            CrmState::Fast => (FAST_MS, answer),
+            CrmState::Slow { ms } if ms <= deadline_ms => (ms, answer),
+            CrmState::Slow { .. } => (deadline_ms, unavailable("too slow")),
+            CrmState::Unavailable => (FAST_MS, unavailable("as the test says")),
+        };
+        PendingLookup { id, at: self.now.plus_ms(ms), answer }
+    }
+
+    fn find_order(&self, typed: &str) -> Option<Order> {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        let known = self.test.customers.iter().flat_map(|customer| &customer.orders);
+        let mut all = known.chain(&self.test.other_orders);
+        all.find(|order| digits(&order.number) == typed).cloned()
+    }
+
+    fn end(&mut self, by: EndedBy, reason: EndReason) {
+        if self.has_ended {
+            return;
+        }
+        self.has_ended = true;
+        let call = self.call;
+        self.tell(Event::CallEnded { call, by, reason });
+        self.cut();
+        self.tell(Event::MediaClosed { call, statistics: RtpStatistics::default() });
+    }
+}
