@@ -31,8 +31,10 @@ use crate::speech::{Catalogue, Format, Value, speak, spoken_text};
 const PATIENCE: Duration = Duration::from_secs(25);
 /// How long the caller listens to a menu before pressing a key.
 const MENU_LISTENED: Duration = Duration::from_millis(900);
-/// How often what came is looked through.
+/// How often what came is named.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often what came is judged.
+const JUDGE_EVERY: Duration = Duration::from_millis(600);
 
 /// Places a real call from a sample customer to a server of its own and checks what was heard.
 #[derive(Debug, Args)]
@@ -204,9 +206,6 @@ impl<'a> DemoCall<'a> {
                 let playout = self.playout().await?;
                 from = playout.samples().len();
                 self.call.press(key, KeyBy::Event).await;
-                if let Some(cut) = self.listener.cut(playout.samples()) {
-                    self.note(&cut, &playout);
-                }
             }
             self.hear(&stage.expected, from).await?;
             count += stage.expected.len();
@@ -220,7 +219,7 @@ impl<'a> DemoCall<'a> {
             .map_err(|error| format!("{error:#}"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.listen_for(LOOK_EVERY).await?;
+            self.listen_for(JUDGE_EVERY).await?;
             let playout = self.playout().await?;
             let samples = playout.samples().get(from..).unwrap_or_default();
             match contains_in_order(samples, &recordings) {
@@ -284,11 +283,6 @@ impl<'a> DemoCall<'a> {
     }
 
     async fn leave(mut self) -> (CallReport, Vec<HeardLine>) {
-        if let Ok(playout) = self.playout().await
-            && let Some(cut) = self.listener.cut(playout.samples())
-        {
-            self.note(&cut, &playout);
-        }
         self.call.begin_hang_up().await;
         let farewell = async {
             while let Some(event) = self.call.next_event().await {

@@ -13,19 +13,19 @@
 use crate::domain::RecordingId;
 
 /// Samples in a millisecond.
-const PER_MS: usize = 8;
+pub(super) const PER_MS: usize = 8;
 /// A step of the loudness curve: 10 ms.
-const HOP: usize = 10 * PER_MS;
+pub(super) const HOP: usize = 10 * PER_MS;
 /// A frame that is compared as a whole: 20 ms.
 const FRAME: usize = 20 * PER_MS;
 /// The part of a recording that is searched for: its first loud 300 ms.
-const ANCHOR_HOPS: usize = 30;
+pub(super) const ANCHOR_HOPS: usize = 30;
 /// A shorter piece of a recording is not recognised.
 const SHORTEST_PIECE: usize = 200 * PER_MS;
 /// Below this a sample sequence is silence, whatever the rest is like (−54 dB of full scale).
 const QUIET_RMS: f32 = 64.0;
 /// How well the loudness curves must fit (correlation).
-const CURVE_FIT_MIN: f32 = 0.7;
+const CURVE_FIT_MIN: f32 = 0.8;
 /// How well the waveforms must fit where the search begins.
 const ANCHOR_FIT_MIN: f32 = 0.8;
 /// How well one frame must fit.
@@ -33,7 +33,7 @@ const FRAME_FIT_MIN: f32 = 0.75;
 /// So many frames in a row may be lost on the way without ending the match.
 const LOST_FRAMES_MAX: usize = 2;
 /// How far two recordings may overlap in the search for the next one: a frame's rounding.
-const OVERLAP: usize = 30 * PER_MS;
+pub(super) const OVERLAP: usize = 30 * PER_MS;
 
 /// Audio of a recording, 8 kHz.
 #[derive(Clone, Debug)]
@@ -137,55 +137,6 @@ pub fn identify(heard: &[i16], candidates: &[Recording]) -> Vec<Heard> {
     accepted
 }
 
-/// Names recordings while the call goes on.
-pub struct Listener {
-    candidates: Vec<Recording>,
-    /// Up to here, in samples, everything is named.
-    cursor: usize,
-}
-
-impl Listener {
-    pub fn new(candidates: Vec<Recording>) -> Self {
-        Self { candidates, cursor: 0 }
-    }
-
-    /// The recordings that were heard to their end since the last time, by time. `samples` is all
-    /// that was heard so far.
-    pub fn advance(&mut self, samples: &[i16]) -> Vec<Heard> {
-        /// What is longer ago without being named is given up.
-        const LOOK_BACK: usize = 15_000 * PER_MS;
-        self.cursor = self.cursor.max(samples.len().saturating_sub(LOOK_BACK));
-        let mut named = Vec::new();
-        while let Some(next) = self.next(&samples[self.cursor.min(samples.len())..]) {
-            let at_ms = next.at_ms + samples_to_ms(self.cursor);
-            let heard = Heard { at_ms, ..next };
-            self.cursor = ms_to_samples(heard.end_ms()).saturating_sub(OVERLAP);
-            named.push(heard);
-        }
-        named
-    }
-
-    /// The earliest complete one; of several at one place, the longest.
-    fn next(&self, tail: &[i16]) -> Option<Heard> {
-        let ear = Ear::new(tail);
-        let complete = |recording| ear.find(recording, 0).filter(|heard| heard.complete);
-        let all = self.candidates.iter().filter_map(complete);
-        all.min_by_key(|heard| (heard.at_ms / 50, std::cmp::Reverse(heard.length_ms)))
-    }
-
-    /// What of a recording that is not complete was heard last, for a prompt that was cut.
-    pub fn cut(&self, samples: &[i16]) -> Option<Heard> {
-        let tail = &samples[self.cursor.min(samples.len())..];
-        let ear = Ear::new(tail);
-        let longest = self
-            .candidates
-            .iter()
-            .filter_map(|recording| ear.find(recording, 0))
-            .max_by_key(|heard| heard.length_ms)?;
-        Some(Heard { at_ms: longest.at_ms + samples_to_ms(self.cursor), ..longest })
-    }
-}
-
 /// Heard audio, prepared for being searched many times.
 pub struct Ear<'a> {
     samples: &'a [i16],
@@ -195,6 +146,11 @@ pub struct Ear<'a> {
 impl<'a> Ear<'a> {
     pub fn new(samples: &'a [i16]) -> Self {
         Self { samples, curve: loudness_curve(samples) }
+    }
+
+    /// For comparing at a known place only.
+    pub(super) fn without_curve(samples: &'a [i16]) -> Self {
+        Self { samples, curve: Vec::new() }
     }
 
     /// The first complete occurrence at or after the sample `from`; else the longest cut one.
@@ -221,7 +177,11 @@ impl<'a> Ear<'a> {
     }
 
     /// Hops (as sample positions) where the loudness curve of the template's anchor fits.
-    fn likely_places(&self, template: &Template, from: usize) -> impl Iterator<Item = usize> {
+    pub(super) fn likely_places(
+        &self,
+        template: &Template,
+        from: usize,
+    ) -> impl Iterator<Item = usize> {
         let first_hop = (from / HOP).saturating_sub(1);
         let places = self.curve.len().saturating_sub(template.curve.len() / 2);
         let fit = move |hop: usize| {
@@ -252,7 +212,7 @@ impl<'a> Ear<'a> {
     }
 
     /// The offset within a hop of `near` at which the anchor's waveform fits best.
-    fn align(&self, template: &Template, near: usize) -> Option<usize> {
+    pub(super) fn align(&self, template: &Template, near: usize) -> Option<usize> {
         // Every fifth sample is enough to tell the right offset from the others.
         const STRIDE: usize = 5;
         let anchor = template.anchor();
@@ -270,13 +230,19 @@ impl<'a> Ear<'a> {
 
     /// How far the recording goes on from `anchor`, the place of its first loud sample.
     fn follow(&self, template: &Template, anchor: usize) -> Option<Heard> {
-        let mut good_until = 0;
+        let followed = self.trace(template, anchor);
+        self.judge(template, anchor, followed.good_until)
+    }
+
+    /// Compares frame by frame.
+    pub(super) fn trace(&self, template: &Template, anchor: usize) -> Trace {
+        let mut trace = Trace { good_until: 0, is_open: true };
         let mut lost = 0;
         for (index, frame) in template.loud().chunks(FRAME).enumerate() {
             let start = anchor + index * FRAME;
-            let Some(heard) = self.samples.get(start..start + frame.len()) else { break };
+            let Some(heard) = self.samples.get(start..start + frame.len()) else { return trace };
             if is_alike(heard, frame) {
-                good_until = index * FRAME + frame.len();
+                trace.good_until = index * FRAME + frame.len();
                 lost = 0;
             } else {
                 lost += 1;
@@ -285,16 +251,22 @@ impl<'a> Ear<'a> {
                 }
             }
         }
-        let whole = template.loud().len();
-        let complete = good_until + FRAME >= whole;
+        Trace { is_open: false, ..trace }
+    }
+
+    /// Whether what was compared is enough to be called heard.
+    pub(super) fn judge(
+        &self,
+        template: &Template,
+        anchor: usize,
+        good_until: usize,
+    ) -> Option<Heard> {
+        let complete = good_until + FRAME >= template.loud().len();
         if !complete && good_until < SHORTEST_PIECE {
             return None;
         }
-        let score = correlation(
-            &self.samples[anchor..anchor + good_until],
-            &template.loud()[..good_until],
-            1,
-        );
+        let samples = &self.samples[anchor..anchor + good_until];
+        let score = correlation(samples, &template.loud()[..good_until], 1);
         if score < ANCHOR_FIT_MIN {
             return None;
         }
@@ -309,12 +281,20 @@ impl<'a> Ear<'a> {
     }
 }
 
+/// How far a recording was followed.
+pub(super) struct Trace {
+    /// The end of the last frame that was alike, in samples from the recording's first loud one.
+    pub good_until: usize,
+    /// The audio ended before the recording did.
+    pub is_open: bool,
+}
+
 /// A recording, prepared for being searched for.
-struct Template<'a> {
+pub(super) struct Template<'a> {
     id: &'a RecordingId,
     samples: &'a [i16],
     /// Its first loud sample, to a hop.
-    first: usize,
+    pub first: usize,
     /// The end of its last loud hop.
     last: usize,
     /// The loudness curve of the anchor.
@@ -325,7 +305,7 @@ struct Template<'a> {
 
 impl<'a> Template<'a> {
     /// `None` if there is nothing in it that could be heard.
-    fn new(recording: &'a Recording) -> Option<Self> {
+    pub fn new(recording: &'a Recording) -> Option<Self> {
         let curve = loudness_curve(&recording.samples);
         let first_hop = curve.iter().position(|&rms| rms >= QUIET_RMS)?;
         let last_hop = curve.iter().rposition(|&rms| rms >= QUIET_RMS)?;
@@ -407,21 +387,21 @@ fn ratio(both: f32, energy_a: f32, energy_b: f32) -> f32 {
     if energy_a <= 0.0 || energy_b <= 0.0 { 0.0 } else { both / (energy_a * energy_b).sqrt() }
 }
 
-fn samples_to_ms(samples: usize) -> u64 {
+pub(super) fn samples_to_ms(samples: usize) -> u64 {
     (samples / PER_MS) as u64
 }
 
-fn ms_to_samples(ms: u64) -> usize {
+pub(super) fn ms_to_samples(ms: u64) -> usize {
     usize::try_from(ms).unwrap_or(usize::MAX / PER_MS) * PER_MS
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// Something like speech: noise under a loudness that rises and falls, different for each seed.
-    fn speech(id: &str, seed: u32, length_ms: usize) -> Recording {
+    pub fn speech(id: &str, seed: u32, length_ms: usize) -> Recording {
         let mut noise = Noise(seed);
         let syllable_ms = 90.0 + f32::from((seed % 7) as u8) * 15.0;
         let mut last = 0.0;
@@ -445,7 +425,7 @@ mod tests {
     }
 
     /// As coarse as G.711 at its worst: 4 bits of mantissa.
-    fn coarse(samples: &[i16]) -> Vec<i16> {
+    pub fn coarse(samples: &[i16]) -> Vec<i16> {
         let quantise = |&sample: &i16| {
             let magnitude = i32::from(sample).abs() + 132;
             let step = 1 << (31 - magnitude.leading_zeros()).saturating_sub(4);
@@ -455,7 +435,7 @@ mod tests {
         samples.iter().map(quantise).collect()
     }
 
-    fn silence(ms: usize) -> Vec<i16> {
+    pub fn silence(ms: usize) -> Vec<i16> {
         vec![0; ms * PER_MS]
     }
 
@@ -501,26 +481,6 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_names_each_recording_once_as_it_ends() {
-        let all = vec![speech("a", 1, 600), speech("b", 2, 400), speech("c", 3, 900)];
-        let heard: Vec<i16> = all.iter().flat_map(|recording| coarse(&recording.samples)).collect();
-        let mut listener = Listener::new(all);
-        let mut named = Vec::new();
-        for until in (0..heard.len() - 400 * PER_MS).step_by(100 * PER_MS) {
-            named.extend(
-                listener
-                    .advance(&heard[..until])
-                    .into_iter()
-                    .map(|heard| (heard.id.as_str().to_owned(), heard.at_ms)),
-            );
-        }
-        assert_eq!(named, [("a".to_owned(), 0), ("b".to_owned(), 600)]);
-        let cut = listener.cut(&heard[..heard.len() - 400 * PER_MS]).unwrap();
-        assert_eq!((cut.id.as_str(), cut.at_ms, cut.complete), ("c", 1000, false));
-        assert!(cut.length_ms > 400, "{cut:?}");
-    }
-
-    #[test]
     fn a_lost_packet_does_not_hide_a_recording() {
         let recording = speech("a", 4, 1000);
         let mut heard = coarse(&recording.samples);
@@ -561,7 +521,7 @@ mod tests {
         assert_eq!(found[0].at_ms, 213);
     }
 
-    fn shipped(id: &str) -> Recording {
+    pub fn shipped(id: &str) -> Recording {
         let path = format!("{}/prompts/ru/{id}.wav", env!("CARGO_MANIFEST_DIR"));
         let mut wav = hound::WavReader::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let samples = wav.samples().map(Result::unwrap).collect();

@@ -8,13 +8,14 @@
 //! - [`sdp`]: offers and answers
 //! - [`rtp`], [`sender`], [`playout`]: packets, what is sent, what is heard
 //! - [`keys`]: what is pressed and when
-//! - [`listen`]: which recordings were heard, and where
+//! - [`listen`]: which recordings were heard, and where; [`listener`]: the same while it is heard
 //! - [`timeline`]: what happened, with milliseconds
 //! - [`wav`]: recordings as files
 
 pub mod call;
 pub mod keys;
 pub mod listen;
+mod listener;
 pub mod playout;
 mod rtp;
 mod sdp;
@@ -27,7 +28,8 @@ mod wire;
 
 pub use call::{Call, CallOptions, CallReport, KEY_PACE, NotAnswered};
 pub use keys::{KeyBy, KeyScript, KeyStep};
-pub use listen::{Ear, Heard, Listener, Missing, Recording, contains_in_order, identify};
+pub use listen::{Ear, Heard, Missing, Recording, contains_in_order, identify};
+pub use listener::Listener;
 pub use playout::{Arrival, Playout, ReceiveReport};
 pub use timeline::{Ending, PhoneEvent, TimelineEvent};
 pub use uac::{From, Transport};
