@@ -17,7 +17,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Due, Menu, Promise, Script, Statement};
-use crate::domain::{CallFact, CallId, EndReason, EndedBy, Key, PlayId, Timestamp};
+use crate::domain::{
+    CallFact, CallId, EndReason, EndedBy, Key, Language, PlayId, RecordingId, Timestamp,
+};
 use crate::speech::Catalogue;
 
 use super::condition;
