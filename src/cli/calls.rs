@@ -67,11 +67,11 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
         .iter()
         .map(|CallEvent { at, fact }| {
             let mut event = json!(fact);
-            if let (CallFact::Offered { caller, .. }, Some(fields)) = (fact, event.as_object_mut())
-            {
-                fields.insert("caller".to_owned(), json!(shown_caller(caller, full)));
-            }
             if let Some(fields) = event.as_object_mut() {
+                // Stand above the events already, and masked.
+                for known in ["caller", "dialled", "plan"] {
+                    fields.remove(known);
+                }
                 fields.insert("at".to_owned(), json!(rfc3339(*at, zone)));
             }
             event

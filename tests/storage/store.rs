@@ -84,7 +84,7 @@ async fn a_call_is_read_as_it_was_written(store: &Store) {
     let calls = store.calls(&CallFilter::default()).await.unwrap();
     let [record] = &calls[..] else { panic!("one call: {calls:?}") };
     assert_eq!(record.id, call(1));
-    assert_eq!((record.started, record.answered, record.ended), (at(0), Some(at(1)), Some(at(7))));
+    assert_eq!((record.started, record.answered, record.ended), (at(0), Some(at(1)), Some(at(6))));
     assert_eq!(record.caller, caller);
     assert_eq!((record.dialled.as_str(), record.plan.as_str()), ("100", "a1b2"));
     assert_eq!(record.ended_by, Some(EndedBy::Caller));
