@@ -555,6 +555,27 @@ fn the_recordings_of_a_format_are_needed_whole() {
 }
 
 #[test]
+fn the_first_plan_of_the_manual_is_right() {
+    let manual = include_str!("../../docs/dialplan.md");
+    let plan = manual.split("```kdl\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(findings(plan), [""; 0]);
+}
+
+#[test]
+fn an_else_may_follow_the_brace_but_no_text_is_touched() {
+    let loaded = load_text(
+        r##"number "100" { // } else
+    if "crm.available" { say "greeting" } /* } else */
+    else-if "caller.known" { hangup }	else { promise "} else \"} else" due="30m" }
+    promise #"} else""# due="30m"
+}"##,
+    );
+    let plan = loaded.unwrap().plan;
+    let block = format!("{:?}", plan.scripts["shop"].entries[0]);
+    assert_eq!(block.matches("} else").count(), 3, "{block}");
+}
+
+#[test]
 fn a_folder_without_numbers_is_an_error() {
     let none = load(&[], &catalogue(), &Settings::default()).unwrap_err();
     assert!(none[0].to_string().contains("there is no dialplan file"));
