@@ -10,7 +10,8 @@
 //! | [`core`] | decisions: events in, commands out | the three above |
 //! | [`sim`] | plan tests and simulated callers | `core` and below |
 //! | [`config`] | `allo.toml` → typed settings | `domain` |
-//! | [`sip`] [`media`] [`crm`] [`store`] [`web`] | shells; they do not know each other | `domain`, `config` |
+//! | [`database`] | the pool of connections and its migrations | `domain`, `config` |
+//! | [`sip`] [`media`] [`crm`] [`store`] [`web`] | shells; they do not know each other | `domain`, `config`; `crm` and `store` also `database` |
 //! | [`phone`] | the test phone: calls a hotline and listens | `domain`, `sip`, `media` |
 //! | [`app`] | wiring, the event loop, the clocks | everything |
 //! | [`cli`] | the command line | everything |
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod crm;
+pub mod database;
 pub mod dialplan;
 pub mod domain;
 pub mod media;

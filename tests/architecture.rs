@@ -17,22 +17,23 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("sip", &["domain", "config"]),
     ("media", &["domain", "config"]),
-    ("crm", &["domain", "config"]),
-    ("store", &["domain", "config"]),
+    ("database", &["domain", "config"]),
+    ("crm", &["domain", "config", "database"]),
+    ("store", &["domain", "config", "database"]),
     ("web", &["domain", "config"]),
     ("phone", &["domain", "sip", "media"]),
     (
         "app",
         &[
             "domain", "speech", "dialplan", "core", "sim", "config", "sip", "media", "crm",
-            "store", "web",
+            "database", "store", "web",
         ],
     ),
     (
         "cli",
         &[
             "domain", "speech", "dialplan", "core", "sim", "config", "sip", "media", "crm",
-            "store", "web", "phone", "app",
+            "database", "store", "web", "phone", "app",
         ],
     ),
 ];

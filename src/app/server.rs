@@ -17,7 +17,7 @@ use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
 use crate::domain::PhoneNumber;
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
-use crate::store::{CallWriter, Pool, Store};
+use crate::store::{CallWriter, Store};
 use crate::web::{Health, Web};
 
 use super::clock::Clock;
@@ -199,7 +199,7 @@ async fn load_plans(config: &Config) -> anyhow::Result<plans::Loaded> {
 /// Fills an embedded CRM that was never used, so that there is somebody to call as.
 async fn fill_sample(config: &Config, store: &Store) -> anyhow::Result<bool> {
     match config.crm.source {
-        CrmSource::Embedded => Ok(EmbeddedCrm::new(crm_pool(store)).fill_if_new().await?),
+        CrmSource::Embedded => Ok(EmbeddedCrm::new(store.pool().clone()).fill_if_new().await?),
         CrmSource::Sql => Ok(false),
     }
 }
@@ -207,21 +207,13 @@ async fn fill_sample(config: &Config, store: &Store) -> anyhow::Result<bool> {
 fn open_crm(config: &Config, store: &Store) -> anyhow::Result<Arc<dyn Crm>> {
     let guards = Guards::of(&config.crm);
     let crm: Box<dyn Crm> = match (config.crm.source, &config.crm.sql) {
-        (CrmSource::Embedded, _) => Box::new(EmbeddedCrm::new(crm_pool(store))),
+        (CrmSource::Embedded, _) => Box::new(EmbeddedCrm::new(store.pool().clone())),
         (CrmSource::Sql, Some(sql)) => Box::new(SqlCrm::new(sql, guards.deadline)?),
         (CrmSource::Sql, None) => {
             anyhow::bail!("[crm] source is \"sql\", but there is no section [crm.sql]")
         }
     };
     Ok(Arc::new(Guarded::new(crm, guards)))
-}
-
-/// The tables of the embedded CRM live in the store's database.
-pub fn crm_pool(store: &Store) -> crate::crm::Pool {
-    match store.pool() {
-        Pool::Sqlite(pool) => crate::crm::Pool::Sqlite(pool.clone()),
-        Pool::Postgres(pool) => crate::crm::Pool::Postgres(pool.clone()),
-    }
 }
 
 fn media_settings(config: &Config) -> MediaSettings {

@@ -1,10 +1,11 @@
 //! The embedded CRM: tables of our own database.
 
-use sqlx::{PgPool, Row, SqlitePool};
+use sqlx::Row;
 
 use super::fields::{order_digits, order_key};
 use super::import::{Source, import_texts};
 use super::{Crm, CrmError, Lookup, sort_newest_first};
+use crate::database::{Pool, on_pool};
 use crate::domain::{Customer, Money, Order, PhoneNumber, Region, Timestamp};
 
 /// The most customers that one number may have, and orders that are looked at; a number with more
@@ -14,36 +15,6 @@ const ROWS_MAX: i64 = 100;
 /// The sample data that a new house starts with.
 pub(super) const SAMPLE_CUSTOMERS: &str = include_str!("sample/customers.csv");
 pub(super) const SAMPLE_ORDERS: &str = include_str!("sample/orders.csv");
-
-/// Connections to the database that holds the tables `customers`, `orders` and `meta`.
-#[derive(Clone, Debug)]
-pub enum Pool {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
-}
-
-/// Runs the same code on whichever pool there is; `begin` starts a transaction meant to write.
-macro_rules! on_pool {
-    ($pool:expr, |$p:ident, $begin:ident| $body:expr) => {
-        match $pool {
-            $crate::crm::Pool::Sqlite($p) => {
-                let $begin = "begin immediate";
-                $body
-            }
-            $crate::crm::Pool::Postgres($p) => {
-                let $begin = "begin";
-                $body
-            }
-        }
-    };
-    ($pool:expr, |$p:ident| $body:expr) => {
-        match $pool {
-            $crate::crm::Pool::Sqlite($p) => $body,
-            $crate::crm::Pool::Postgres($p) => $body,
-        }
-    };
-}
-pub(super) use on_pool;
 
 /// Reads an order from a row with all columns.
 macro_rules! order_of {

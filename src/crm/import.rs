@@ -17,9 +17,10 @@ use csv::StringRecord;
 use jiff::civil::Date;
 use sqlx::{QueryBuilder, Row};
 
-use super::embedded::{SAMPLE_CUSTOMERS, SAMPLE_ORDERS, on_pool};
-use super::{CrmError, Pool, fields};
+use super::embedded::{SAMPLE_CUSTOMERS, SAMPLE_ORDERS};
+use super::{CrmError, fields};
 use crate::config::nearest;
+use crate::database::{Pool, on_pool};
 use crate::domain::{Language, Money, PhoneNumber, Region, Timestamp};
 
 /// Bad rows that are named; more are counted.

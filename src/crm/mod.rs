@@ -20,7 +20,7 @@ pub mod guarded;
 pub mod import;
 pub mod sql;
 
-pub use embedded::{EmbeddedCrm, Pool};
+pub use embedded::EmbeddedCrm;
 pub use guarded::{Guarded, Guards};
 pub use import::{ImportError, Imported, RowError, import};
 pub use sql::SqlCrm;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::database::{Store, StoreError};
-use super::on_pool;
+use super::Store;
+use crate::database::{DatabaseError, on_pool};
 use crate::domain::{
     CallFact, CallId, CallerId, EndReason, EndedBy, PhoneNumber, Region, RtpStatistics, Timestamp,
 };
@@ -69,7 +69,7 @@ impl Default for CallFilter {
 
 impl Store {
     /// Past and running calls, the newest first.
-    pub async fn calls(&self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {
+    pub async fn calls(&self, filter: &CallFilter) -> Result<Vec<CallRecord>, DatabaseError> {
         let mut calls = on_pool!(&self.pool, |pool| {
             let mut query = QueryBuilder::new("select * from calls where started_ms >= ");
             query.push_bind(filter.since.map_or(i64::MIN, |since| since.0));
@@ -112,7 +112,7 @@ impl Store {
         Ok(calls)
     }
 
-    async fn read_events(&self, calls: &mut [CallRecord]) -> Result<(), StoreError> {
+    async fn read_events(&self, calls: &mut [CallRecord]) -> Result<(), DatabaseError> {
         if calls.is_empty() {
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Store {
     /// To be called once at start, before the first call: ends the calls that were up when the
     /// server died, as `lost`. Such a call ends when it was last heard of; its last event is at
     /// `now`. Returns how many there were.
-    pub async fn close_lost_calls(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn close_lost_calls(&self, now: Timestamp) -> Result<u64, DatabaseError> {
         let (by, reason) = (EndedBy::Server, EndReason::Lost);
         let fact = serde_json::to_string(&CallFact::Ended { by, reason })
             .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;

@@ -1,43 +1,82 @@
-//! What lasts: SQLite or PostgreSQL.
+//! Call records: what happened to every call.
 //!
-//! - [`database`]: opening, migrating, health
-//! - [`calls`]: call records: reading them, closing those that a crash left open
-//! - [`writer`]: call records: writing them in batches without ever holding up a call
-//!
-//! SQL text with `$1` works on both databases, so each query is written once and compiled for both
-//! (`on_pool!`). Times are UTC milliseconds. The tables of the embedded CRM are migrated here too,
-//! but only `crm` reads and writes them.
+//! - [`calls`]: reading them, closing those that a crash left open
+//! - [`writer`]: writing them in batches without ever holding up a call
 
 pub mod calls;
-pub mod database;
 pub mod writer;
 
+use std::time::Duration;
+
 pub use calls::{CallEvent, CallFilter, CallRecord};
-pub use database::{Pool, Store, StoreError};
 pub use writer::{CallWriter, WriterLimits};
 
-/// Runs the same code on whichever pool there is; `begin` is the statement that starts a
-/// transaction meant to write.
-macro_rules! on_pool {
-    ($pool:expr, |$p:ident| $body:expr) => {
-        match $pool {
-            $crate::store::Pool::Sqlite($p) => $body,
-            $crate::store::Pool::Postgres($p) => $body,
-        }
-    };
-    ($pool:expr, |$p:ident, $begin:ident| $body:expr) => {
-        match $pool {
-            $crate::store::Pool::Sqlite($p) => {
-                // Takes the write lock at once: a transaction that reads first and writes later
-                // can't wait for the lock, it fails.
-                let $begin = "begin immediate";
-                $body
-            }
-            $crate::store::Pool::Postgres($p) => {
-                let $begin = "begin";
-                $body
-            }
-        }
-    };
+use crate::config::DatabaseUrl;
+use crate::database::{self, DatabaseError, Pool, on_pool};
+
+/// How long [`Store::healthy`] waits.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The database. Cheap to clone; all clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: Pool,
 }
-use on_pool;
+
+impl Store {
+    /// Opens the database and brings its tables up to date. A SQLite file is created when missing.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
+        Ok(Self { pool: database::open(url).await? })
+    }
+
+    /// The connections, for the embedded CRM, whose tables live here.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Starts the task that writes call records. One per process.
+    pub fn writer(&self) -> CallWriter {
+        CallWriter::start(self.pool.clone(), WriterLimits::default())
+    }
+
+    /// Writes something small; an error says in one line why nothing can be written. At most two
+    /// seconds.
+    pub async fn healthy(&self) -> Result<(), String> {
+        let write = async {
+            let sql = "insert into meta (name, value) values ('health', 'written') \
+                       on conflict (name) do update set value = excluded.value";
+            on_pool!(&self.pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
+        };
+        if let Pool::Sqlite(pool) = &self.pool
+            && let file = pool.connect_options().get_filename().to_owned()
+            && !file.exists()
+        {
+            // The system still lets us write into the deleted file; nobody will ever read it.
+            return Err(format!("{} is gone; restart allo to make a new one", file.display()));
+        }
+        match tokio::time::timeout(HEALTH_TIMEOUT, write).await {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(_) => Err("the database takes no write within two seconds".to_owned()),
+        }
+    }
+
+    /// Ends all connections, after the queries under way.
+    pub async fn close(&self) {
+        on_pool!(&self.pool, |pool| pool.close().await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_was_deleted_is_not_healthy() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("allo.db");
+        let store = Store::open(&DatabaseUrl::Sqlite(file.clone())).await.unwrap();
+        store.healthy().await.unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(store.healthy().await.unwrap_err().contains("is gone"));
+    }
+}

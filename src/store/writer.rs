@@ -14,8 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::calls::{caller_columns, word};
-use super::database::Pool;
-use super::on_pool;
+use crate::database::{Pool, on_pool};
 use crate::domain::{CallFact, CallId, Timestamp};
 
 /// Rows that one insert statement carries; 11 columns stay below the 32,766 parameters of SQLite.

@@ -4,23 +4,24 @@ use std::path::{Path, PathBuf};
 
 use allo::config::DatabaseUrl;
 use allo::crm::{self, Crm, EmbeddedCrm, ImportError, Imported};
+use allo::database::Pool;
 use allo::domain::{Customer, Language, Money, Region};
 use allo::store::Store;
 use tempfile::TempDir;
 
 use crate::postgres::Postgres;
-use crate::{crm_pool, phone, sqlite};
+use crate::{phone, sqlite};
 
 struct House {
     folder: TempDir,
-    pool: crm::Pool,
+    pool: Pool,
     crm: EmbeddedCrm,
 }
 
 impl House {
     async fn new(url: &DatabaseUrl) -> Self {
         let store = Store::open(url).await.unwrap();
-        let pool = crm_pool(&store);
+        let pool = store.pool().clone();
         let crm = EmbeddedCrm::new(pool.clone());
         Self { folder: tempfile::tempdir().unwrap(), pool, crm }
     }

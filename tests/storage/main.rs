@@ -9,20 +9,10 @@ mod writer;
 use std::path::Path;
 
 use allo::config::DatabaseUrl;
-use allo::crm::Pool as CrmPool;
 use allo::domain::{PhoneNumber, Region};
-use allo::store::{Pool, Store};
 
 fn sqlite(folder: &Path) -> DatabaseUrl {
     DatabaseUrl::Sqlite(folder.join("allo.db"))
-}
-
-/// The store's connections for the CRM, as the app passes them on.
-fn crm_pool(store: &Store) -> CrmPool {
-    match store.pool() {
-        Pool::Sqlite(pool) => CrmPool::Sqlite(pool.clone()),
-        Pool::Postgres(pool) => CrmPool::Postgres(pool.clone()),
-    }
 }
 
 fn phone(text: &str) -> PhoneNumber {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use allo::database::Pool;
 use allo::domain::{CallFact, CallerId};
-use allo::store::{CallFilter, CallWriter, Pool, Store, WriterLimits};
+use allo::store::{CallFilter, CallWriter, Store, WriterLimits};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::DemoServer;
-use crate::app::{Server, plans, server::crm_pool};
+use crate::app::{Server, plans};
 use crate::config::{Config, CrmSource, DatabaseUrl, Listen, Period};
 use crate::crm::{Crm as _, EmbeddedCrm};
 use crate::domain::PhoneNumber;
@@ -33,7 +33,7 @@ pub async fn start(config: Config) -> anyhow::Result<DemoServer> {
     let number = number.to_string();
     let prompts = config.prompts.folder.clone();
     let server = Server::start(config).await?;
-    let crm = EmbeddedCrm::new(crm_pool(server.store()));
+    let crm = EmbeddedCrm::new(server.store().pool().clone());
     let customer = crm.customers(&phone).await?.into_iter().next();
     Ok(DemoServer {
         sip: server.udp_address().context("the server listens on no UDP port")?,

@@ -1,4 +1,8 @@
-//! Opening the database, bringing it up to date, and asking how it is.
+//! The one database: SQLite or PostgreSQL. Opening it and bringing its tables up to date.
+//!
+//! SQL text with `$1` works on both, so each query is written once and compiled for both
+//! (`on_pool!`). Times are UTC milliseconds. `store` keeps call records here, `crm` the embedded
+//! customers and orders.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,8 +13,6 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
-use super::on_pool;
-use super::writer::{CallWriter, WriterLimits};
 use crate::config::DatabaseUrl;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -20,8 +22,6 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a query waits for a free connection, and for PostgreSQL to be reached.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long [`Store::healthy`] waits.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 const SQLITE_CONNECTIONS_MAX: u32 = 4;
 const POSTGRES_CONNECTIONS_MAX: u32 = 10;
 
@@ -32,15 +32,9 @@ pub enum Pool {
     Postgres(PgPool),
 }
 
-/// The database. Cheap to clone; all clones share their connections.
-#[derive(Clone, Debug)]
-pub struct Store {
-    pub(super) pool: Pool,
-}
-
 /// Why the database can't be used. One line, with what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum DatabaseError {
     #[error(
         "{file}: the folder of the database does not exist; create it, or change [database] url"
     )]
@@ -67,77 +61,64 @@ pub enum StoreError {
     Query(#[from] sqlx::Error),
 }
 
-impl Store {
-    /// Opens the database and brings its tables up to date. A SQLite file is created when missing.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        let pool = match url {
-            DatabaseUrl::Sqlite(file) => Pool::Sqlite(open_sqlite(file).await?),
-            DatabaseUrl::Postgres(text) => Pool::Postgres(open_postgres(url, text).await?),
-        };
-        let store = Self { pool };
-        // Two processes may create the same tables at the same moment; the second of them finds
-        // everything done when it looks again.
-        if let Err(error) = store.migrate().await {
-            tracing::debug!(%error, "migration failed, once more");
-            store.migrate().await.map_err(|error| migration_error(url, error))?;
+/// Runs the same code on whichever pool there is; `begin` is the statement that starts a
+/// transaction meant to write.
+macro_rules! on_pool {
+    ($pool:expr, |$p:ident| $body:expr) => {
+        match $pool {
+            $crate::database::Pool::Sqlite($p) => $body,
+            $crate::database::Pool::Postgres($p) => $body,
         }
-        Ok(store)
-    }
-
-    async fn migrate(&self) -> Result<(), MigrateError> {
-        match &self.pool {
-            Pool::Sqlite(pool) => SQLITE.run(pool).await,
-            Pool::Postgres(pool) => POSTGRES.run(pool).await,
+    };
+    ($pool:expr, |$p:ident, $begin:ident| $body:expr) => {
+        match $pool {
+            $crate::database::Pool::Sqlite($p) => {
+                // Takes the write lock at once: a transaction that reads first and writes later
+                // can't wait for the lock, it fails.
+                let $begin = "begin immediate";
+                $body
+            }
+            $crate::database::Pool::Postgres($p) => {
+                let $begin = "begin";
+                $body
+            }
         }
-    }
+    };
+}
+pub(crate) use on_pool;
 
-    /// The connections, for the embedded CRM, whose tables live here.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
+/// Opens the database and brings its tables up to date. A SQLite file is created when missing.
+pub async fn open(url: &DatabaseUrl) -> Result<Pool, DatabaseError> {
+    let pool = match url {
+        DatabaseUrl::Sqlite(file) => Pool::Sqlite(open_sqlite(file).await?),
+        DatabaseUrl::Postgres(text) => Pool::Postgres(open_postgres(url, text).await?),
+    };
+    // Two processes may create the same tables at the same moment; the second of them finds
+    // everything done when it looks again.
+    if let Err(error) = migrate(&pool).await {
+        tracing::debug!(%error, "migration failed, once more");
+        migrate(&pool).await.map_err(|error| migration_error(url, error))?;
     }
+    Ok(pool)
+}
 
-    /// Starts the task that writes call records. One per process.
-    pub fn writer(&self) -> CallWriter {
-        CallWriter::start(self.pool.clone(), WriterLimits::default())
-    }
-
-    /// Writes something small; an error says in one line why nothing can be written. At most two
-    /// seconds.
-    pub async fn healthy(&self) -> Result<(), String> {
-        let write = async {
-            let sql = "insert into meta (name, value) values ('health', 'written') \
-                       on conflict (name) do update set value = excluded.value";
-            on_pool!(&self.pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
-        };
-        if let Pool::Sqlite(pool) = &self.pool
-            && let file = pool.connect_options().get_filename().to_owned()
-            && !file.exists()
-        {
-            // The system still lets us write into the deleted file; nobody will ever read it.
-            return Err(format!("{} is gone; restart allo to make a new one", file.display()));
-        }
-        match tokio::time::timeout(HEALTH_TIMEOUT, write).await {
-            Ok(written) => written.map_err(|error| error.to_string()),
-            Err(_) => Err("the database takes no write within two seconds".to_owned()),
-        }
-    }
-
-    /// Ends all connections, after the queries under way.
-    pub async fn close(&self) {
-        on_pool!(&self.pool, |pool| pool.close().await);
+async fn migrate(pool: &Pool) -> Result<(), MigrateError> {
+    match pool {
+        Pool::Sqlite(pool) => SQLITE.run(pool).await,
+        Pool::Postgres(pool) => POSTGRES.run(pool).await,
     }
 }
 
-async fn open_sqlite(file: &Path) -> Result<SqlitePool, StoreError> {
+async fn open_sqlite(file: &Path) -> Result<SqlitePool, DatabaseError> {
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
     };
     if !folder.is_dir() {
-        return Err(StoreError::NoFolder { file: file.to_owned() });
+        return Err(DatabaseError::NoFolder { file: file.to_owned() });
     }
     if file.is_dir() {
-        return Err(StoreError::IsFolder { file: file.to_owned() });
+        return Err(DatabaseError::IsFolder { file: file.to_owned() });
     }
     let options = SqliteConnectOptions::new()
         .filename(file)
@@ -154,12 +135,14 @@ async fn open_sqlite(file: &Path) -> Result<SqlitePool, StoreError> {
         .map_err(|error| sqlite_error(file, &error))
 }
 
-fn sqlite_error(file: &Path, error: &sqlx::Error) -> StoreError {
+fn sqlite_error(file: &Path, error: &sqlx::Error) -> DatabaseError {
     let (file, why) = (file.to_owned(), error.to_string());
     match sqlite_code(error) {
-        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => StoreError::Damaged { file, why },
-        Some(SQLITE_READONLY) => StoreError::ReadOnly { database: DatabaseUrl::Sqlite(file), why },
-        Some(_) | None => StoreError::CantOpen { file, why },
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => DatabaseError::Damaged { file, why },
+        Some(SQLITE_READONLY) => {
+            DatabaseError::ReadOnly { database: DatabaseUrl::Sqlite(file), why }
+        }
+        Some(_) | None => DatabaseError::CantOpen { file, why },
     }
 }
 
@@ -175,8 +158,8 @@ fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
     error.code()?.parse::<u32>().ok().map(|code| code & 0xFF)
 }
 
-async fn open_postgres(url: &DatabaseUrl, text: &str) -> Result<PgPool, StoreError> {
-    let unreachable = |error: sqlx::Error| StoreError::Unreachable {
+async fn open_postgres(url: &DatabaseUrl, text: &str) -> Result<PgPool, DatabaseError> {
+    let unreachable = |error: sqlx::Error| DatabaseError::Unreachable {
         database: url.clone(),
         why: error.to_string(),
     };
@@ -190,24 +173,24 @@ async fn open_postgres(url: &DatabaseUrl, text: &str) -> Result<PgPool, StoreErr
         .map_err(unreachable)
 }
 
-fn migration_error(url: &DatabaseUrl, error: MigrateError) -> StoreError {
+fn migration_error(url: &DatabaseUrl, error: MigrateError) -> DatabaseError {
     let database = url.clone();
     match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
-            StoreError::FromTheFuture { database }
+            DatabaseError::FromTheFuture { database }
         }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             match (url, sqlite_code(&error)) {
                 (DatabaseUrl::Sqlite(file), Some(SQLITE_CORRUPT | SQLITE_NOTADB)) => {
-                    StoreError::Damaged { file: file.clone(), why: error.to_string() }
+                    DatabaseError::Damaged { file: file.clone(), why: error.to_string() }
                 }
                 (DatabaseUrl::Sqlite(_), Some(SQLITE_READONLY | SQLITE_FULL)) => {
-                    StoreError::ReadOnly { database, why: error.to_string() }
+                    DatabaseError::ReadOnly { database, why: error.to_string() }
                 }
-                _ => StoreError::Migration { database, why: error.to_string() },
+                _ => DatabaseError::Migration { database, why: error.to_string() },
             }
         }
-        other => StoreError::Migration { database, why: other.to_string() },
+        other => DatabaseError::Migration { database, why: other.to_string() },
     }
 }
 
@@ -217,7 +200,7 @@ mod tests {
 
     async fn message(file: &Path) -> String {
         let url = DatabaseUrl::Sqlite(file.to_owned());
-        Store::open(&url).await.expect_err("can't be opened").to_string()
+        open(&url).await.expect_err("can't be opened").to_string()
     }
 
     #[tokio::test]
@@ -235,22 +218,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_was_deleted_is_not_healthy() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("allo.db");
-        let store = Store::open(&DatabaseUrl::Sqlite(file.clone())).await.unwrap();
-        store.healthy().await.unwrap();
-        std::fs::remove_file(&file).unwrap();
-        assert!(store.healthy().await.unwrap_err().contains("is gone"));
-    }
-
-    #[tokio::test]
     async fn a_torn_database_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("allo.db");
         let url = DatabaseUrl::Sqlite(file.clone());
-        let store = Store::open(&url).await.unwrap();
-        store.close().await;
+        let pool = open(&url).await.unwrap();
+        on_pool!(&pool, |pool| pool.close().await);
         let mut bytes = std::fs::read(&file).unwrap();
         for byte in &mut bytes[200..] {
             *byte = 0xA5;
@@ -264,23 +237,22 @@ mod tests {
     async fn a_database_of_a_newer_version_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(folder.path().join("allo.db"));
-        let store = Store::open(&url).await.unwrap();
-        let Pool::Sqlite(pool) = store.pool() else { panic!("SQLite") };
+        let Pool::Sqlite(pool) = open(&url).await.unwrap() else { panic!("SQLite") };
         sqlx::query(
             "insert into _sqlx_migrations values (9999, 'later', current_timestamp, true, x'00', 1)",
         )
-        .execute(pool)
+        .execute(&pool)
         .await
         .unwrap();
-        store.close().await;
-        let line = Store::open(&url).await.unwrap_err().to_string();
+        pool.close().await;
+        let line = open(&url).await.unwrap_err().to_string();
         assert!(line.contains("newer version of allo"), "{line}");
     }
 
     #[tokio::test]
     async fn an_absent_postgres_gets_one_line_without_its_password() {
         let url: DatabaseUrl = "postgres://anna:hunter2@127.0.0.1:1/shop".parse().unwrap();
-        let line = Store::open(&url).await.unwrap_err().to_string();
+        let line = open(&url).await.unwrap_err().to_string();
         assert!(line.contains("postgres://anna:•••@127.0.0.1:1/shop can't be reached"), "{line}");
     }
 }
