@@ -36,7 +36,7 @@ use self::admission::Admission;
 use self::leg::Leg;
 use self::outgoing::Client;
 use self::timers::{Due, Timers};
-use self::tokens::Tokens;
+use self::tokens::{Digest, Tokens};
 use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, Parsed, Response, Status};
 use super::settings::SipSettings;
@@ -67,9 +67,9 @@ pub struct Agent {
     timers: Timers,
     servers: BTreeMap<u64, Server>,
     /// Server transactions by [`transaction::key`](super::transaction::key).
-    by_key: BTreeMap<Box<str>, u64>,
+    by_key: BTreeMap<Digest, u64>,
     /// INVITE transactions by [`transaction::call_of`](super::transaction::call_of).
-    by_call: BTreeMap<Box<str>, u64>,
+    by_call: BTreeMap<Digest, u64>,
     clients: BTreeMap<u64, Client>,
     legs: BTreeMap<LegId, Leg>,
     admission: Admission,
@@ -83,9 +83,10 @@ pub struct Agent {
 struct Server {
     machine: server::Transaction,
     flow: Flow,
-    key: Box<str>,
-    call: Option<Box<str>>,
-    branch: Box<str>,
+    key: Digest,
+    call: Option<Digest>,
+    /// The topmost branch; `None` without a unique one.
+    branch: Option<Digest>,
     leg: Option<LegId>,
 }
 
