@@ -41,7 +41,7 @@ use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, Parsed, Response, Status};
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
-use super::transport::{Flow, Link};
+use super::transport::Flow;
 use crate::domain::{EndReason, EndedBy, LegId};
 
 /// The Server header.
@@ -180,16 +180,10 @@ impl Agent {
         let legs: Vec<LegId> = self.legs.keys().copied().collect();
         for leg in legs {
             self.hang_up(now_ms, leg, EndedBy::Server, EndReason::Shutdown);
-        }
-    }
-
-    /// A connection is gone; what was to be sent on it has failed.
-    pub fn link_closed(&mut self, now_ms: u64, link: Link) {
-        let of_link = |flow: &Flow| flow.link == link;
-        let failed = self.clients.iter().filter(|(_, client)| of_link(&client.flow));
-        let failed: Vec<u64> = failed.map(|(id, _)| *id).collect();
-        for id in failed {
-            self.drive_client(now_ms, id, super::transaction::client::Transaction::failed);
+            // Nobody will be there for an ACK that is still to come.
+            if self.legs.get(&leg).is_some_and(|leg| leg.unacknowledged.is_some()) {
+                self.send_bye(now_ms, leg);
+            }
         }
     }
 
