@@ -4,7 +4,7 @@
 //! - [`border`]: what the rest of the house sees
 //! - [`settings`]: addresses, timers, limits
 //! - [`stack`]: the running stack: one task that owns all calls
-//! - [`transport`]: sockets
+//! - [`transport`](mod@transport): sockets
 //! - [`message`]: requests and responses, read and written
 //! - [`transaction`]: state machines of RFC 3261 §17
 //! - [`dialog`]: what the two ends of a call remember of each other

@@ -112,7 +112,7 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Connections at once; 4,096.
     pub connections_max: usize,
-    /// Messages that wait to be written on one connection, before it is closed; 256.
+    /// Messages that wait to be written on one connection, before it is closed; 1,024.
     pub unwritten_max: usize,
     /// A connection whose message stays unfinished, or whose peer reads nothing, for so long is
     /// closed; 10 s.
@@ -139,7 +139,7 @@ impl Default for Limits {
             sources_max: 10_000,
             message_bytes_max: 256 * 1024,
             connections_max: 4_096,
-            unwritten_max: 256,
+            unwritten_max: 1_024,
             half_message_ms: 10_000,
             idle_ms: 30 * 60 * 1000,
             inbound_max: 4_096,

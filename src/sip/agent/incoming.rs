@@ -4,13 +4,14 @@ use super::super::message::{HeaderName, KnownMethod, Method, Request, Response, 
 use super::super::transaction::{self, server};
 use super::super::transport::Flow;
 use super::leg::Stage;
-use super::tokens::{leg_of, tag_of};
+use super::tokens::{Digest, leg_of, tag_of};
 use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED, Server};
 use crate::domain::LegId;
 
 impl Agent {
     pub(super) fn request(&mut self, now_ms: u64, flow: Flow, request: Request) {
         let key = transaction::key(&request, &transaction::method_of(&request));
+        let key = self.tokens.digest(&key);
         let known = self.by_key.get(&key).copied();
         if request.method.is(KnownMethod::Ack) {
             if let Some(id) = known {
@@ -40,7 +41,7 @@ impl Agent {
     }
 
     /// Opens a server transaction.
-    fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Box<str>) -> u64 {
+    fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
         let id = self.next_id();
         let reliable = flow.transport().is_reliable();
         let timing = self.settings.timing;
@@ -52,9 +53,10 @@ impl Agent {
         } else {
             server::Transaction::other(reliable, timing)
         };
-        let branch = request.headers.via().ok();
-        let branch = branch.as_ref().and_then(|via| via.unique_branch()).unwrap_or("").into();
-        self.by_key.insert(key.clone(), id);
+        let via = request.headers.via().ok();
+        let branch = via.as_ref().and_then(|via| via.unique_branch());
+        let branch = branch.map(|branch| self.tokens.digest(branch));
+        self.by_key.insert(key, id);
         self.servers.insert(id, Server { machine, flow, key, call: None, branch, leg: None });
         self.take_server_steps(now_ms, id, steps);
         id
@@ -135,13 +137,13 @@ impl Agent {
 
     /// RFC 3261 §8.2.2.2: the same request by another way, that is with another branch.
     fn is_merged(&mut self, id: u64, request: &Request) -> bool {
-        let call: Box<str> = transaction::call_of(request).into();
+        let call = self.tokens.digest(&transaction::call_of(request));
         if let Some(other) = self.by_call.get(&call) {
-            let branch_of = |id: &u64| self.servers.get(id).map(|server| &server.branch);
+            let branch_of = |id: &u64| self.servers.get(id).and_then(|server| server.branch);
             let (ours, other) = (branch_of(&id), branch_of(other));
-            return ours != other && ours.is_some_and(|branch| !branch.is_empty());
+            return ours.is_some() && other.is_some() && ours != other;
         }
-        self.by_call.insert(call.clone(), id);
+        self.by_call.insert(call, id);
         if let Some(server) = self.servers.get_mut(&id) {
             server.call = Some(call);
         }
@@ -178,7 +180,7 @@ impl Agent {
 
     /// RFC 3261 §9.2.
     fn cancel(&mut self, now_ms: u64, id: u64, request: &Request) {
-        let key = transaction::key(request, &KnownMethod::Invite.into());
+        let key = self.tokens.digest(&transaction::key(request, &KnownMethod::Invite.into()));
         let invite = self.by_key.get(&key).and_then(|invite| self.servers.get(invite));
         let Some(invite) = invite else {
             return self.refuse_plainly(now_ms, id, request, Status::NO_SUCH_CALL);

@@ -36,12 +36,12 @@ use self::admission::Admission;
 use self::leg::Leg;
 use self::outgoing::Client;
 use self::timers::{Due, Timers};
-use self::tokens::Tokens;
+use self::tokens::{Digest, Tokens};
 use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, Parsed, Response, Status};
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
-use super::transport::{Flow, Link};
+use super::transport::Flow;
 use crate::domain::{EndReason, EndedBy, LegId};
 
 /// The Server header.
@@ -67,9 +67,9 @@ pub struct Agent {
     timers: Timers,
     servers: BTreeMap<u64, Server>,
     /// Server transactions by [`transaction::key`](super::transaction::key).
-    by_key: BTreeMap<Box<str>, u64>,
+    by_key: BTreeMap<Digest, u64>,
     /// INVITE transactions by [`transaction::call_of`](super::transaction::call_of).
-    by_call: BTreeMap<Box<str>, u64>,
+    by_call: BTreeMap<Digest, u64>,
     clients: BTreeMap<u64, Client>,
     legs: BTreeMap<LegId, Leg>,
     admission: Admission,
@@ -83,9 +83,10 @@ pub struct Agent {
 struct Server {
     machine: server::Transaction,
     flow: Flow,
-    key: Box<str>,
-    call: Option<Box<str>>,
-    branch: Box<str>,
+    key: Digest,
+    call: Option<Digest>,
+    /// The topmost branch; `None` without a unique one.
+    branch: Option<Digest>,
     leg: Option<LegId>,
 }
 
@@ -179,16 +180,10 @@ impl Agent {
         let legs: Vec<LegId> = self.legs.keys().copied().collect();
         for leg in legs {
             self.hang_up(now_ms, leg, EndedBy::Server, EndReason::Shutdown);
-        }
-    }
-
-    /// A connection is gone; what was to be sent on it has failed.
-    pub fn link_closed(&mut self, now_ms: u64, link: Link) {
-        let of_link = |flow: &Flow| flow.link == link;
-        let failed = self.clients.iter().filter(|(_, client)| of_link(&client.flow));
-        let failed: Vec<u64> = failed.map(|(id, _)| *id).collect();
-        for id in failed {
-            self.drive_client(now_ms, id, super::transaction::client::Transaction::failed);
+            // Nobody will be there for an ACK that is still to come.
+            if self.legs.get(&leg).is_some_and(|leg| leg.unacknowledged.is_some()) {
+                self.send_bye(now_ms, leg);
+            }
         }
     }
 

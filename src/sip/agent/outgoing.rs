@@ -6,7 +6,7 @@ use super::super::message::{
     HeaderName, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
 };
 use super::super::transaction::{Step, client};
-use super::super::transport::Flow;
+use super::super::transport::{Flow, Link};
 use super::Agent;
 use super::leg::Stage;
 use super::timers::Due;
@@ -16,7 +16,9 @@ use crate::domain::{EndReason, EndedBy, LegId};
 #[derive(Debug)]
 pub(super) struct Client {
     machine: client::Transaction,
-    pub(super) flow: Flow,
+    flow: Flow,
+    /// The connection was lost once, and the request sent again.
+    resent: bool,
     method: KnownMethod,
     cseq: u32,
     leg: LegId,
@@ -40,7 +42,7 @@ impl Agent {
                 leg.stage = Stage::Ending;
                 let wait = leg.unacknowledged.as_ref().is_some_and(|waiting| waiting.first);
                 self.tell_end(id, by, reason);
-                if !wait || reason == EndReason::Shutdown {
+                if !wait {
                     self.send_bye(now_ms, id);
                 }
             }
@@ -79,7 +81,8 @@ impl Agent {
             &mut steps,
         );
         request.body = Bytes::new();
-        self.clients.insert(id, Client { machine, flow, method, cseq, leg, request });
+        self.clients
+            .insert(id, Client { machine, flow, resent: false, method, cseq, leg, request });
         self.take_client_steps(now_ms, id, steps);
         Some(id)
     }
@@ -127,6 +130,25 @@ impl Agent {
                     self.clients.remove(&id);
                 }
             }
+        }
+    }
+
+    /// A connection is gone, or could not be made. Requests without an answer are sent once more,
+    /// for which a new connection is made; then they have failed.
+    pub fn link_closed(&mut self, now_ms: u64, link: Link) {
+        let of_link = self.clients.iter_mut().filter(|(_, client)| client.flow.link == link);
+        let mut failed = Vec::new();
+        for (id, client) in of_link {
+            match client.machine.unanswered().filter(|_| !client.resent) {
+                Some(request) => {
+                    client.resent = true;
+                    self.outbox.packets.push((client.flow, request.clone()));
+                }
+                None => failed.push(*id),
+            }
+        }
+        for id in failed {
+            self.drive_client(now_ms, id, client::Transaction::failed);
         }
     }
 

@@ -171,7 +171,9 @@ fn write(start_line: std::fmt::Arguments<'_>, headers: &Headers, body: &Bytes) -
     use std::fmt::Write as _;
 
     let head: usize = headers.iter().map(|h| h.name.as_str().len() + h.value.len() + 4).sum();
-    let mut bytes = BytesMut::with_capacity(head + body.len() + 160);
+    let start_line = start_line.to_string();
+    // Hardly more than is needed, as responses are kept for a while.
+    let mut bytes = BytesMut::with_capacity(start_line.len() + head + 32 + body.len());
     // Writing to memory does not fail.
     let _ = write!(bytes, "{start_line}\r\n");
     for header in headers.iter().filter(|header| header.name != HeaderName::ContentLength) {

@@ -144,6 +144,14 @@ impl Transaction {
         }
     }
 
+    /// The request, as long as it has no final answer.
+    pub fn unanswered(&self) -> Option<&Bytes> {
+        match &self.state {
+            State::Sent { request, .. } | State::Proceeding { request } => Some(request),
+            State::Accepted | State::Refused { .. } | State::Completed => None,
+        }
+    }
+
     /// The carrier failed (RFC 3261 §17.1.4).
     pub fn failed(&mut self, steps: &mut Vec<Step>) {
         if let State::Sent { .. } | State::Proceeding { .. } = self.state {

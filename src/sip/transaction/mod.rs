@@ -31,11 +31,11 @@ pub enum Step<Timer> {
 /// (RFC 3261 §17.2.3), and also Call-ID, From tag and CSeq, so that neither a client with careless
 /// branches nor a guessed CANCEL meets a stranger's call. Without a unique branch the whole Via
 /// and the Request-URI take its place (RFC 2543).
-pub fn key(request: &Request, method: &Method) -> Box<str> {
+pub fn key(request: &Request, method: &Method) -> String {
     let headers = &request.headers;
     let via = headers.via().ok();
     let branch = via.as_ref().and_then(|via| via.unique_branch());
-    let mut key = String::with_capacity(160);
+    let mut key = String::with_capacity(256);
     match (&via, branch) {
         (Some(via), Some(branch)) => {
             key.push_str(branch);
@@ -52,7 +52,7 @@ pub fn key(request: &Request, method: &Method) -> Box<str> {
     key.push_str(method.as_str());
     key.push('\n');
     key.push_str(&call_of(request));
-    key.into()
+    key
 }
 
 /// What the copies of one request have in common that reach us by several ways (RFC 3261

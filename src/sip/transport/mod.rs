@@ -1,6 +1,6 @@
 //! Carriers of bytes: sockets in, sockets out. Nothing here knows what a call is.
 //!
-//! - [`udp`]: datagrams
+//! - [`udp`](mod@udp): datagrams
 //! - [`tcp`]: connections, framing, limits
 //! - [`local`]: which address of ours a peer sees
 

@@ -63,14 +63,20 @@ pub struct Shared {
     pub limits: Limits,
     pub places: Arc<Semaphore>,
     pub numbers: Arc<AtomicU64>,
+    /// The stack goes down: what is queued is written, nothing more is read.
+    pub stop: CancellationToken,
 }
 
-/// Takes connections until the task is aborted.
+/// Takes connections until the stack stops, and waits for what they still have to write.
 pub async fn accept(listener: TcpListener, shared: Shared) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok((stream, remote)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.stop.cancelled() => break,
+        };
+        let Ok((stream, remote)) = accepted else {
             // Out of file descriptors, most likely: existing connections must end first.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
@@ -81,13 +87,30 @@ pub async fn accept(listener: TcpListener, shared: Shared) {
         };
         let shared = shared.clone();
         connections.spawn(async move {
-            serve(stream, remote, shared).await;
+            serve(stream, remote, None, shared).await;
             drop(place);
         });
     }
+    while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared) {
+/// Sends a request of ours on a new connection, as the one that its call came on is gone.
+pub async fn dial(flow: Flow, request: Bytes, shared: Shared) {
+    let patience = Duration::from_millis(shared.limits.half_message_ms);
+    let place = Arc::clone(&shared.places).try_acquire_owned();
+    let stream = timeout(patience, TcpStream::connect(flow.remote)).await;
+    match (place, stream, flow.link) {
+        (Ok(_place), Ok(Ok(stream)), _) => {
+            serve(stream, flow.remote, Some(request), shared).await;
+        }
+        (_, _, Link::Tcp(connection)) => {
+            let _ = shared.inbound.send(Inbound::Closed { connection }).await;
+        }
+        (_, _, Link::Udp(_)) => {}
+    }
+}
+
+async fn serve(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shared: Shared) {
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
     let connection = shared.numbers.fetch_add(1, Ordering::Relaxed);
@@ -96,12 +119,18 @@ async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared) {
     let (queue, unwritten) = mpsc::channel(shared.limits.unwritten_max);
     let closing = CancellationToken::new();
     let writer = Writer { queue: queue.clone(), closing: closing.clone() };
+    if let Some(first) = first {
+        writer.send(first);
+    }
+    let half_message = Duration::from_millis(shared.limits.half_message_ms);
+    let mut writing = Box::pin(write_messages(write, unwritten, half_message));
     if shared.inbound.send(Inbound::Opened { connection, writer }).await.is_err() {
+        // The owner of all calls is gone; what is queued is its last word.
+        drop(queue);
+        let _ = timeout(half_message, writing).await;
         return;
     }
     let reader = Reader { read, flow, pongs: queue, shared: &shared, noise: 0 };
-    let half_message = Duration::from_millis(shared.limits.half_message_ms);
-    let mut writing = Box::pin(write_messages(write, unwritten, half_message));
     let still_writes = tokio::select! {
         end = reader.run() => match end {
             // The peer has sent all it wants to; it may still wait for our answer.
@@ -111,6 +140,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared) {
         },
         () = &mut writing => false,
         () = closing.cancelled() => false,
+        () = shared.stop.cancelled() => true,
     };
     // Now the owner drops its writer, and the queue ends after what was answered so far.
     let _ = shared.inbound.send(Inbound::Closed { connection }).await;

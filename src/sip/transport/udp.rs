@@ -32,7 +32,7 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Reads datagrams, parses them and hands them over. When the owner of all calls is behind,
+/// Reads datagrams until the task is aborted, parses them and hands them over. When the owner of all calls is behind,
 /// datagrams are dropped and counted: their senders repeat them.
 pub async fn receive(
     listener: usize,
