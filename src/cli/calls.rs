@@ -67,11 +67,11 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
         .iter()
         .map(|CallEvent { at, fact }| {
             let mut event = json!(fact);
-            if let (CallFact::Offered { caller, .. }, Some(fields)) = (fact, event.as_object_mut())
-            {
-                fields.insert("caller".to_owned(), json!(shown_caller(caller, full)));
-            }
             if let Some(fields) = event.as_object_mut() {
+                // Stand above the events already, and masked.
+                for known in ["caller", "dialled", "plan"] {
+                    fields.remove(known);
+                }
                 fields.insert("at".to_owned(), json!(rfc3339(*at, zone)));
             }
             event
@@ -105,7 +105,10 @@ fn print(out: &mut impl Write, call: &CallRecord, zone: &TimeZone, full: bool) -
     writeln!(out, "{started}  {caller} → {}  {end}  {}", call.dialled, call.id)?;
     for CallEvent { at, fact } in &call.events {
         if let Some(line) = described(fact) {
-            let after = at.since(call.started);
+            let after = match fact {
+                CallFact::Said { heard_ms, .. } => at.since(call.started).saturating_sub(*heard_ms),
+                _ => at.since(call.started),
+            };
             writeln!(out, "  {:>3}.{:03}  {line}", after / 1_000, after % 1_000)?;
         }
     }
@@ -141,8 +144,8 @@ fn described(fact: &CallFact) -> Option<String> {
         CallFact::Offered { .. } | CallFact::Ended { .. } => return None,
         CallFact::Answered => "answered".to_owned(),
         CallFact::Step { name } => format!("→ {name}"),
-        CallFact::Said { text, .. } => format!("«{text}»"),
-        CallFact::Cut { after_ms } => format!("cut after {after_ms} ms"),
+        CallFact::Said { text, is_cut: false, .. } => format!("«{text}»"),
+        CallFact::Said { text, heard_ms, .. } => format!("«{text}», cut after {heard_ms} ms"),
         CallFact::Key { key, .. } => format!("key {key}"),
         CallFact::Entered { variable, digits } => format!("{digits} digits for {variable}"),
         CallFact::LookedUp { what, outcome, took_ms } => {

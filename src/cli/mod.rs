@@ -10,6 +10,7 @@ pub mod plans;
 pub mod prompts;
 pub mod serve;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,7 +91,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<ExitCode> {
-    let config = Config::load(config, std::env::vars())?;
+    let config = Config::load(config, environment())?;
     match command {
         Command::Serve => wait_for(serve::run(config)),
         Command::Check(args) => plans::check(config, args),
@@ -106,6 +107,14 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Variables that are not UTF-8 are no settings of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text)
 }
 
 fn wait_for(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

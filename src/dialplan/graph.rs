@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::expression::Condition;
 use super::plan::{Block, Dialled, Plan, Script, Statement, Text};
 
 /// A Mermaid flowchart of the plan: every number, step, menu and group is a node, every way that a
@@ -136,7 +137,8 @@ impl Drawing<'_> {
             }
             Statement::If { condition, then, otherwise } => {
                 self.block(then, from, &joined(label, &condition.to_string()));
-                self.block(otherwise, from, &joined(label, &format!("not ({condition})")));
+                let not = Condition::Not(Box::new(condition.clone()));
+                self.block(otherwise, from, &joined(label, &not.to_string()));
             }
             Statement::Ask(ask) => {
                 self.block(&ask.silence, from, &joined(label, "no digits"));
@@ -222,4 +224,72 @@ fn escaped(label: &str) -> String {
         }
     }
     safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialplan::tests::{catalogue, shipped_plan};
+    use crate::dialplan::{Settings, Source, load};
+
+    #[test]
+    fn every_way_is_an_edge_with_its_reason() {
+        let text = r##"
+timezone "Europe/Moscow"
+hours "shop" { open "mon-fri" "10:00-19:00" }
+number "100" "200" { say "greeting"; go "main" }
+menu "main" {
+    say "menu-order" "menu-operator-short" "menu-back"
+    key "2" { if "closed('shop')" { go "по шагам" } else { hangup } }
+    key "0" { queue "support" }
+    key "#" { repeat }
+    silence { hangup }
+}
+step "по шагам" {
+    lookup "customer" { unavailable { go "main" } }
+    ring operator="{customer.manager}"
+    promise "callback" due="30m"
+    hangup
+}
+group "support" { nobody { say "sorry-full"; hangup } }
+"##;
+        let source = Source { name: "shop.kdl".into(), text: text.into() };
+        let loaded = load(&[source], &catalogue(), &Settings::default()).unwrap();
+        let drawn = r##"flowchart TD
+    subgraph f0["shop"]
+        f0_number_0(["100, 200"])
+        f0_number_0 --> f0_menu_main
+        f0_menu_main{{"menu main"}}
+        f0_menu_main -.->|"key #35;"| f0_menu_main
+        f0_menu_main -->|"key 0"| f0_group_support
+        f0_menu_main -->|"key 2, closed('shop')"| f0_step__43f__43e__20__448__430__433__430__43c_
+        f0_hangup(("hang up"))
+        f0_menu_main -->|"key 2, not closed('shop')"| f0_hangup
+        f0_menu_main -->|"silence"| f0_hangup
+        f0_menu_main -.->|"wrong key"| f0_menu_main
+        f0_step__43f__43e__20__448__430__433__430__43c_["step по шагам"]
+        f0_step__43f__43e__20__448__430__433__430__43c_ -->|"CRM unavailable"| f0_menu_main
+        f0_operator__7b_customer_2e_manager_7d_[["operator {customer.manager}"]]
+        f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_operator__7b_customer_2e_manager_7d_
+        f0_promise_callback[/"promise callback"/]
+        f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_promise_callback
+        f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_hangup
+        f0_group_support[["group support"]]
+        f0_group_support -->|"nobody"| f0_hangup
+    end
+"##;
+        assert_eq!(graph(&loaded.plan), drawn);
+    }
+
+    #[test]
+    fn edges_lead_to_nodes_that_are_drawn() {
+        let text = graph(&shipped_plan());
+        for line in text.lines().filter(|line| line.contains("->")) {
+            let to = line.rsplit(' ').next().unwrap();
+            let drawn = text.lines().any(|line| {
+                line.trim().strip_prefix(to).is_some_and(|rest| rest.starts_with(['[', '(', '{']))
+            });
+            assert!(drawn, "{line}");
+        }
+    }
 }

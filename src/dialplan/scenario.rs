@@ -77,7 +77,7 @@ pub enum Action {
     Press(Key),
     /// Keys one after another, as for `ask`.
     Enter(Vec<Key>),
-    /// The caller does nothing until the plan does not wait any longer.
+    /// The caller lets one wait pass; an `ask` or a menu may then be heard again.
     Silence,
     HangsUp,
     Expect(Expectation),
@@ -179,7 +179,8 @@ impl Reader<'_, '_> {
                 self.line(child, &script, &mut test);
             }
         }
-        if test.steps.is_empty() {
+        let sets_up = |node: &Node| matches!(node.name.value.as_str(), "at" | "call" | "crm");
+        if node.children().iter().all(sets_up) {
             self.report.error_hint(node.head(), "nothing is tested", "write hears \"greeting\"");
         }
         Some(test)
@@ -543,11 +544,13 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Whether this names a recording: Latin letters, digits, `-` and `/`, no space.
+/// Whether this names a recording: small Latin letters, digits, `-`, `_` and `/`, a letter first.
+/// `48-15` and `A-1007` are what is said.
 fn is_id(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'))
-        && !text.chars().all(|c| c.is_ascii_digit())
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '/'))
 }
 
 fn shown(dialled: &Dialled) -> String {
@@ -582,7 +585,7 @@ test "known client" {
     }
     crm order number="A-7" status="ready"
     crm slow="5s"
-    hears "points-are" "120 баллов" "status/shipped" "48"
+    hears "points-are" "120 баллов" "status/shipped" "48-15"
     hears-not "goodbye"
     press "4"
     enter "4815#"
@@ -613,7 +616,7 @@ test "known client" {
             recording("phrase/points-are"),
             text("120 баллов"),
             recording("status/shipped"),
-            text("48"),
+            text("48-15"),
         ];
         assert_eq!(test.steps[0].action, Action::Hears(heard));
         assert_eq!((test.steps[0].line, test.steps[0].column), (10, 5));

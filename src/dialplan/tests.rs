@@ -30,7 +30,7 @@ fn findings(text: &str) -> Vec<String> {
         Ok(loaded) => loaded.warnings,
         Err(findings) => findings,
     };
-    found.iter().map(|finding| brief(finding)).collect()
+    found.iter().map(brief).collect()
 }
 
 fn brief(finding: &Finding) -> String {
@@ -302,7 +302,7 @@ fn each_mistake_of_a_file_is_named_at_its_place() {
         ),
         (
             "menu \"m\" { say \"menu-order\"; key \"1\" { hangup }; }",
-            "2:14 error: callers are told to press 2, and this menu has no such key",
+            "2:16 error: callers are told to press 2, and this menu has no such key",
         ),
         ("menu \"m\" { say \"greeting\" }", "2:1 error: the menu has no key"),
         (
@@ -311,11 +311,11 @@ fn each_mistake_of_a_file_is_named_at_its_place() {
         ),
         (
             "menu \"m\" { key \"1\" { hangup }; say \"greeting\"; }",
-            "2:33 error: in a menu nothing is said after the keys",
+            "2:32 error: in a menu nothing is said after the keys",
         ),
         (
             "menu \"m\" { say \"menu-order\"; key \"2\" { hangup }; silense { hangup }; }",
-            "2:52 error: part of menu \"silense\" is not known; did you mean \"silence\"?",
+            "2:50 error: part of menu \"silense\" is not known; did you mean \"silence\"?",
         ),
         (
             "hours \"h\" { open \"mon-fry\" \"10:00-19:00\" }",
@@ -486,6 +486,10 @@ fn steps_that_go_round_in_circles_are_errors() {
         ),
         ("step \"a\" { say \"greeting\"; go \"a\"; }", Some(unwaited)),
         ("step \"a\" { queue \"g\" }\ngroup \"g\" { nobody { go \"a\" } }", Some(unheard)),
+        (
+            "step \"a\" { queue \"g\" }\ngroup \"g\" { nobody { queue \"h\" } }\ngroup \"h\" { nobody { queue \"g\" } }",
+            Some(unheard),
+        ),
         ("step \"a\" { ask \"enter-card\" as=\"card\"; if \"card == '1'\" { go \"a\" }; }", None),
         (
             "step \"a\" { go \"m\" }\nmenu \"m\" { say \"menu-order\"; key \"2\" { go \"a\" }; }",
@@ -548,6 +552,27 @@ fn the_recordings_of_a_format_are_needed_whole() {
             "3:6 error: to speak call.number as digits the recording digit-end/0 and 18 more is missing in en"
         ]
     );
+}
+
+#[test]
+fn the_first_plan_of_the_manual_is_right() {
+    let manual = include_str!("../../docs/dialplan.md");
+    let plan = manual.split("```kdl\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(findings(plan), [""; 0]);
+}
+
+#[test]
+fn an_else_may_follow_the_brace_but_no_text_is_touched() {
+    let loaded = load_text(
+        r##"number "100" { // } else
+    if "crm.available" { say "greeting" } /* } else */
+    else-if "caller.known" { hangup }	else { promise "} else \"} else" due="30m" }
+    promise #"} else""# due="30m"
+}"##,
+    );
+    let plan = loaded.unwrap().plan;
+    let block = format!("{:?}", plan.scripts["shop"].entries[0]);
+    assert_eq!(block.matches("} else").count(), 3, "{block}");
 }
 
 #[test]

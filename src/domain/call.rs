@@ -84,15 +84,14 @@ pub enum CallFact {
     Step {
         name: String,
     },
-    /// Recordings that were started, and the same as a text.
+    /// What the caller heard, noted when it ended: recordings, the same as a text, and for how
+    /// long. `is_cut`: a key or the end of the call came before all of it was heard.
     Said {
         language: Language,
         recordings: Vec<RecordingId>,
         text: String,
-    },
-    /// The prompt was cut, by a key or by the end, after this long.
-    Cut {
-        after_ms: u64,
+        heard_ms: u64,
+        is_cut: bool,
     },
     Key {
         key: Key,

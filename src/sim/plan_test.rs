@@ -145,7 +145,7 @@ impl Observer<'_, '_> {
 
     fn said(&self) -> impl Iterator<Item = Said<'_>> {
         self.world.facts.iter().filter_map(|fact| match fact {
-            CallFact::Said { language, recordings, text } => {
+            CallFact::Said { language, recordings, text, .. } => {
                 Some(Said { language: *language, recordings, text })
             }
             _ => None,

@@ -274,7 +274,6 @@ impl RowChange {
             CallFact::Rtp(statistics) => self.rtp = serde_json::to_string(statistics).ok(),
             CallFact::Step { .. }
             | CallFact::Said { .. }
-            | CallFact::Cut { .. }
             | CallFact::Key { .. }
             | CallFact::Entered { .. }
             | CallFact::LookedUp { .. }

@@ -69,9 +69,10 @@ async fn a_call_is_read_as_it_was_written(store: &Store) {
             language: Language::Russian,
             recordings: vec![RecordingId::new("phrase/greeting")],
             text: "Здравствуйте!".into(),
+            heard_ms: 240,
+            is_cut: true,
         },
         CallFact::Key { key: Key::try_from('1').unwrap(), source: KeySource::Event },
-        CallFact::Cut { after_ms: 240 },
         CallFact::LookedUp { what: "customer".into(), outcome: "found".into(), took_ms: 3 },
         ended(),
         CallFact::Rtp(statistics),
@@ -83,7 +84,7 @@ async fn a_call_is_read_as_it_was_written(store: &Store) {
     let calls = store.calls(&CallFilter::default()).await.unwrap();
     let [record] = &calls[..] else { panic!("one call: {calls:?}") };
     assert_eq!(record.id, call(1));
-    assert_eq!((record.started, record.answered, record.ended), (at(0), Some(at(1)), Some(at(7))));
+    assert_eq!((record.started, record.answered, record.ended), (at(0), Some(at(1)), Some(at(6))));
     assert_eq!(record.caller, caller);
     assert_eq!((record.dialled.as_str(), record.plan.as_str()), ("100", "a1b2"));
     assert_eq!(record.ended_by, Some(EndedBy::Caller));

@@ -17,7 +17,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Due, Menu, Promise, Script, Statement};
-use crate::domain::{CallFact, CallId, EndReason, EndedBy, Key, PlayId, Timestamp};
+use crate::domain::{
+    CallFact, CallId, EndReason, EndedBy, Key, Language, PlayId, RecordingId, Timestamp,
+};
 use crate::speech::Catalogue;
 
 use super::condition;
@@ -50,6 +52,8 @@ pub struct Flow {
     waiting: Waiting,
     /// Ordered and not yet heard to the end, oldest first.
     plays: VecDeque<Play>,
+    /// When the oldest of `plays` began.
+    hearing_since: Timestamp,
     typed_ahead: VecDeque<Key>,
     plays_ordered: u32,
     lookups_asked: u32,
@@ -103,11 +107,13 @@ enum Waiting {
     Over,
 }
 
-/// A play and the fact that it becomes once it was heard.
+/// What is being said, or will be next.
 #[derive(Debug)]
 struct Play {
     id: PlayId,
-    fact: CallFact,
+    language: Language,
+    recordings: Vec<RecordingId>,
+    text: String,
 }
 
 /// Whether the walk goes on with the next statement.
@@ -135,6 +141,7 @@ impl Flow {
             menu: None,
             waiting: Waiting::Confirmation { entry },
             plays: VecDeque::new(),
+            hearing_since: Timestamp::default(),
             typed_ahead: VecDeque::new(),
             plays_ordered: 0,
             lookups_asked: 0,
@@ -193,12 +200,15 @@ impl Flow {
         out: &mut Vec<Command>,
     ) {
         let Some(position) = self.plays.iter().position(|p| p.id == play) else { return };
-        let Some(Play { fact, .. }) = self.plays.remove(position) else { return };
+        let Some(Play { language, recordings, text, .. }) = self.plays.remove(position) else {
+            return;
+        };
+        let heard_ms = cut_after_ms.unwrap_or(now.since(self.hearing_since));
+        self.hearing_since = now;
         if cut_after_ms != Some(0) {
-            out.push(self.record(fact));
-        }
-        if let Some(after_ms) = cut_after_ms.filter(|&ms| ms > 0) {
-            out.push(self.record(CallFact::Cut { after_ms }));
+            let is_cut = cut_after_ms.is_some();
+            let said = CallFact::Said { language, recordings, text, heard_ms, is_cut };
+            out.push(self.record(said));
         }
         if self.plays.is_empty() {
             self.on_silence(now, out);

@@ -1,7 +1,7 @@
 //! What is said: pieces of a plan → recordings to be played.
 
 use crate::dialplan::plan::{Block, Piece, Statement};
-use crate::domain::{CallFact, PlayId, RecordingId, Timestamp};
+use crate::domain::{PlayId, RecordingId, Timestamp};
 use crate::speech::{self, Format, Spoken, Value};
 
 use super::{Command, Flow, Play};
@@ -25,8 +25,11 @@ impl Flow {
         self.plays_ordered += 1;
         let language = self.knowledge.language;
         let Spoken { recordings, text } = spoken;
-        let fact = CallFact::Said { language, recordings: recordings.clone(), text };
-        self.plays.push_back(Play { id: play, fact });
+        if self.plays.is_empty() {
+            self.hearing_since = now;
+        }
+        let said = recordings.clone();
+        self.plays.push_back(Play { id: play, language, recordings: said, text });
         out.push(Command::Play { call: self.call, play, language, recordings });
     }
 

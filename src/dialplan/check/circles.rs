@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::finding::{Report, Span};
-use super::super::tree::{Line, LineKind, ScriptTree};
+use super::super::tree::{self, Line, LineKind, ScriptTree};
+use super::walk::Station;
 
 /// Reports them. Every name in the tree is known to exist.
 pub fn check(tree: &ScriptTree, report: &mut Report<'_>) {
@@ -20,27 +21,29 @@ struct Past {
     waited: bool,
 }
 
-/// A `go` from one step to another.
+/// A way from one step or group to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Passage<'a> {
     past: Past,
-    to: &'a str,
+    to: Station<'a>,
     at: Span,
 }
 
-type Passages<'a> = BTreeMap<&'a str, BTreeSet<Passage<'a>>>;
+type Passages<'a> = BTreeMap<Station<'a>, BTreeSet<Passage<'a>>>;
 
 fn circles(tree: &ScriptTree, report: &mut Report<'_>) {
+    let steps = tree.steps.iter().map(|(name, step)| (Station::Step(name), &step.body));
+    // When nobody is logged in, that branch of a group runs at once.
+    let groups = tree.groups.iter().map(|(name, group)| (Station::Group(name), &group.nobody));
     let mut passages: Passages<'_> = BTreeMap::new();
-    for (name, step) in &tree.steps {
+    for (station, body) in steps.chain(groups) {
         let mut found = BTreeSet::new();
-        pass(tree, &step.body, BTreeSet::from([Past::default()]), &mut found, 0);
-        // A menu waits for a key, so that only ways from step to step can be circles.
-        found.retain(|passage| !passage.past.waited && tree.steps.contains_key(passage.to));
-        passages.insert(name, found);
+        pass(tree, body, BTreeSet::from([Past::default()]), &mut found);
+        found.retain(|passage| !passage.past.waited);
+        passages.insert(station, found);
     }
     let unheard: Passages<'_> = (passages.iter())
-        .map(|(name, found)| (*name, found.iter().filter(|p| !p.past.heard).copied().collect()))
+        .map(|(from, found)| (*from, found.iter().filter(|p| !p.past.heard).copied().collect()))
         .collect();
     let mut reported = BTreeSet::new();
     for (passages, message) in [
@@ -52,7 +55,8 @@ fn circles(tree: &ScriptTree, report: &mut Report<'_>) {
                 let circle = reach(passages, passage.to);
                 if circle.contains(from) && reported.insert(*from) {
                     // One report is enough for all steps of the circle.
-                    reported.extend(circle.iter().filter(|at| reach(passages, at).contains(from)));
+                    reported
+                        .extend(circle.iter().filter(|at| reach(passages, **at).contains(from)));
                     let hint = "let it end in a menu, an ask or a hangup";
                     report.error_hint(passage.at, message, hint);
                 }
@@ -61,12 +65,12 @@ fn circles(tree: &ScriptTree, report: &mut Report<'_>) {
     }
 }
 
-/// The steps that are reached from this one, with itself.
-fn reach<'a>(passages: &Passages<'a>, from: &'a str) -> BTreeSet<&'a str> {
+/// What is reached from this station, with itself.
+fn reach<'a>(passages: &Passages<'a>, from: Station<'a>) -> BTreeSet<Station<'a>> {
     let mut reached = BTreeSet::from([from]);
     let mut todo = vec![from];
-    while let Some(step) = todo.pop() {
-        for passage in passages.get(step).into_iter().flatten() {
+    while let Some(station) = todo.pop() {
+        for passage in passages.get(&station).into_iter().flatten() {
             if reached.insert(passage.to) {
                 todo.push(passage.to);
             }
@@ -81,9 +85,7 @@ fn pass<'a>(
     lines: &'a [Line],
     mut pasts: BTreeSet<Past>,
     found: &mut BTreeSet<Passage<'a>>,
-    queues: usize,
 ) -> BTreeSet<Past> {
-    const QUEUES_MAX: usize = 8;
     for line in lines {
         let heard = |pasts: &BTreeSet<Past>| -> BTreeSet<Past> {
             pasts.iter().map(|past| Past { heard: true, ..*past }).collect()
@@ -95,33 +97,33 @@ fn pass<'a>(
             LineKind::Say(_) => heard(&pasts),
             LineKind::Ask(ask) => {
                 let asked = waited(&pasts);
-                let mut after = pass(tree, &ask.silence, asked.clone(), found, queues);
+                let mut after = pass(tree, &ask.silence, asked.clone(), found);
                 after.extend(asked);
                 after
             }
             LineKind::Ring { .. } => waited(&pasts),
             LineKind::LookupCustomer(lookup) | LineKind::LookupOrder { lookup, .. } => {
-                let mut after = pass(tree, &lookup.unavailable, pasts.clone(), found, queues);
+                let mut after = pass(tree, &lookup.unavailable, pasts.clone(), found);
                 after.extend(pasts);
                 after
             }
             LineKind::If { condition: _, uses: _, then, otherwise } => {
-                let mut after = pass(tree, then, pasts.clone(), found, queues);
-                after.extend(pass(tree, otherwise, pasts, found, queues));
+                let mut after = pass(tree, then, pasts.clone(), found);
+                after.extend(pass(tree, otherwise, pasts, found));
                 after
             }
             LineKind::Go(target) => {
-                let to = target.value.as_str();
-                found.extend(pasts.iter().map(|past| Passage { past: *past, to, at: target.span }));
+                // A menu waits for a key, so that only ways from step to step can be circles.
+                if tree.steps.contains_key(&target.value) {
+                    let to = Station::Step(&target.value);
+                    let at = target.span;
+                    found.extend(pasts.iter().map(|past| Passage { past: *past, to, at }));
+                }
                 BTreeSet::new()
             }
             LineKind::Queue(group) => {
-                // When nobody is logged in, its branch runs at once.
-                if let Some(group) = tree.groups.get(&group.value)
-                    && queues < QUEUES_MAX
-                {
-                    pass(tree, &group.nobody, pasts, found, queues + 1);
-                }
+                let (to, at) = (Station::Group(&group.value), group.span);
+                found.extend(pasts.iter().map(|past| Passage { past: *past, to, at }));
                 BTreeSet::new()
             }
             LineKind::Repeat | LineKind::Hangup => BTreeSet::new(),
@@ -135,21 +137,21 @@ fn pass<'a>(
 }
 
 /// Menus whose keys and silence all lead back.
-fn traps(tree: &ScriptTree, report: &mut Report<'_>) {
+fn traps(script: &ScriptTree, report: &mut Report<'_>) {
     let mut left: BTreeSet<&str> = BTreeSet::new();
     loop {
         let before = left.len();
-        for (name, step) in &tree.steps {
+        for (name, step) in &script.steps {
             if leaves(&step.body, &left) {
                 left.insert(name);
             }
         }
-        for (name, menu) in &tree.menus {
+        for (name, menu) in &script.menus {
             // Who says nothing for too long is said goodbye, unless the plan goes elsewhere.
             let by_silence = menu
                 .silence
                 .as_ref()
-                .is_none_or(|silence| leaves(silence, &left) || !super::super::tree::ends(silence));
+                .is_none_or(|silence| leaves(silence, &left) || !tree::ends(silence));
             let by_key = menu.keys.values().any(|key| leaves(&key.body, &left));
             if by_silence || by_key || leaves(&menu.wrong, &left) {
                 left.insert(name);
@@ -159,7 +161,7 @@ fn traps(tree: &ScriptTree, report: &mut Report<'_>) {
             break;
         }
     }
-    for (name, menu) in tree.menus.iter().filter(|(name, _)| !left.contains(name.as_str())) {
+    for (name, menu) in script.menus.iter().filter(|(name, _)| !left.contains(name.as_str())) {
         let message = format!("menu \"{name}\" cannot be left: every key and silence lead back");
         let hint = "let a key, or silence, go to an operator or hang up";
         report.warning_hint(menu.name, message, hint);

@@ -13,10 +13,12 @@ use crate::speech::{self, Catalogue, Format};
 
 /// Where callers can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Station<'a> {
+pub enum Station<'a> {
     Number(usize),
     Step(&'a str),
     Menu(&'a str),
+    /// The branches of a group that has nobody, or no room.
+    Group(&'a str),
 }
 
 /// What is certain there.
@@ -90,6 +92,12 @@ impl<'a> Walk<'a, '_, '_> {
             Station::Menu(name) => {
                 if let Some(menu) = tree.menus.get(name) {
                     self.menu(menu, State { menu: Some(name), ..state });
+                }
+            }
+            Station::Group(name) => {
+                if let Some(group) = tree.groups.get(name) {
+                    self.whole_block(&group.nobody, state, group.name);
+                    self.whole_block(&group.full, state, group.name);
                 }
             }
         }
@@ -183,12 +191,8 @@ impl<'a> Walk<'a, '_, '_> {
                 states.iter().map(|state| State { language: *language, ..*state }).collect()
             }
             LineKind::Queue(group) => {
-                if let Some(group) = self.tree.groups.get(&group.value) {
-                    for state in states {
-                        let state = State { menu: None, ..state };
-                        self.whole_block(&group.nobody, state, group.name);
-                        self.whole_block(&group.full, state, group.name);
-                    }
+                for state in states {
+                    self.visit(Station::Group(&group.value), State { menu: None, ..state });
                 }
                 States::new()
             }
@@ -305,7 +309,7 @@ impl<'a> Walk<'a, '_, '_> {
             let message = match station {
                 Station::Step(name) => format!("step \"{name}\" is never reached"),
                 Station::Menu(name) => format!("menu \"{name}\" is never reached"),
-                Station::Number(_) => continue,
+                Station::Number(_) | Station::Group(_) => continue,
             };
             self.report.warning_hint(at, message, "no go leads here");
         }

@@ -21,6 +21,9 @@ use crate::sip::message::{Fault, Parsed, Status, parse};
 use crate::sip::settings::Limits;
 
 const BACKLOG: i32 = 1024;
+/// So many pieces that are no SIP are skipped on a connection, such as the rest of a body whose
+/// length was given too small; then it is closed.
+const NOISE_MAX: u32 = 8;
 
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -96,7 +99,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, shared: Shared) {
     if shared.inbound.send(Inbound::Opened { connection, writer }).await.is_err() {
         return;
     }
-    let reader = Reader { read, flow, pongs: queue, shared: &shared };
+    let reader = Reader { read, flow, pongs: queue, shared: &shared, noise: 0 };
     let half_message = Duration::from_millis(shared.limits.half_message_ms);
     let mut writing = Box::pin(write_messages(write, unwritten, half_message));
     let still_writes = tokio::select! {
@@ -142,6 +145,7 @@ struct Reader<'a> {
     flow: Flow,
     pongs: mpsc::Sender<Bytes>,
     shared: &'a Shared,
+    noise: u32,
 }
 
 impl Reader<'_> {
@@ -200,7 +204,11 @@ impl Reader<'_> {
                     let is_response = bytes.starts_with(b"SIP/");
                     let parsed = parse(&bytes);
                     if parsed == Parsed::Nothing && !is_response {
-                        return Err(End::Unreadable);
+                        self.noise += 1;
+                        if self.noise > NOISE_MAX {
+                            return Err(End::Unreadable);
+                        }
+                        continue;
                     }
                     self.hand_over(parsed).await?;
                 }
