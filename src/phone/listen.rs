@@ -160,7 +160,9 @@ impl<'a> Ear<'a> {
         let mut checked_from = None;
         for anchor in self.likely_places(&template, from + template.first) {
             // Neighbouring places lead to the same offset; it is checked once.
-            let Some(anchor) = self.align(&template, anchor) else { continue };
+            let Some(Aligned { offset: anchor, .. }) = self.align(&template, anchor) else {
+                continue;
+            };
             if checked_from == Some(anchor) || anchor + OVERLAP < from + template.first {
                 continue;
             }
@@ -212,20 +214,20 @@ impl<'a> Ear<'a> {
     }
 
     /// The offset within a hop of `near` at which the anchor's waveform fits best.
-    pub(super) fn align(&self, template: &Template, near: usize) -> Option<usize> {
+    pub(super) fn align(&self, template: &Template, near: usize) -> Option<Aligned> {
         // Every fifth sample is enough to tell the right offset from the others.
         const STRIDE: usize = 5;
         let anchor = template.anchor();
-        let mut best = (ANCHOR_FIT_MIN, None);
+        let mut best: Option<Aligned> = None;
         for offset in near.saturating_sub(HOP)..=near + HOP {
             let Some(rest) = self.samples.get(offset..) else { break };
             let length = anchor.len().min(rest.len());
             let fit = correlation(&rest[..length], &anchor[..length], STRIDE);
-            if fit > best.0 {
-                best = (fit, Some(offset));
+            if fit > best.as_ref().map_or(ANCHOR_FIT_MIN, |best| best.fit) {
+                best = Some(Aligned { offset, fit });
             }
         }
-        best.1
+        best
     }
 
     /// How far the recording goes on from `anchor`, the place of its first loud sample.
@@ -279,6 +281,13 @@ impl<'a> Ear<'a> {
             score,
         })
     }
+}
+
+/// Where an anchor's waveform fits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aligned {
+    pub offset: usize,
+    pub fit: f32,
 }
 
 /// How far a recording was followed.
