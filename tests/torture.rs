@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use allo::config::{Listen, Transport};
 use allo::domain::LocalMedia;
 use allo::sip::message::frame::{Frame, frame};
 use allo::sip::{
-    Limits, Listen, RefuseStatus, SipCommand, SipEvent, SipHandle, SipSettings, SipStack,
+    Limits, RefuseStatus, SipCommand, SipEvent, SipHandle, SipSettings, SipStack,
 };
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -123,7 +123,8 @@ impl Server {
 
     /// The first UDP address, for a phone on this machine.
     pub fn udp_address(&self) -> Option<SocketAddr> {
-        self.sip.bound().iter().find(|l| l.to_string().starts_with("udp:")).map(|l| l.address)
+        let udp = self.sip.bound().iter().find(|listen| listen.transport == Transport::Udp);
+        udp.map(|listen| listen.address)
     }
 
     pub fn web_address(&self) -> SocketAddr {
@@ -226,17 +227,10 @@ fn media_settings(config: &Config) -> MediaSettings {
 
 fn sip_settings(config: &Config) -> SipSettings {
     let limits = &config.sip.limits;
-    let listen = config.sip.listen.iter().map(|listen| sip::Listen {
-        transport: match listen.transport {
-            Transport::Udp => sip::Transport::Udp,
-            Transport::Tcp => sip::Transport::Tcp,
-        },
-        address: listen.address,
-    });
     SipSettings {
-        listen: listen.collect(),
+        listen: config.sip.listen.clone(),
         public_address: config.sip.public_address,
-        trusted: Vec::new(),
+        trusted: config.sip.trusted.clone(),
         region: config.sip.region,
         limits: sip::Limits {
             legs_max: limits.calls as usize,

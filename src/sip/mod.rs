@@ -23,5 +23,5 @@ pub mod transaction;
 pub mod transport;
 
 pub use border::{Offer, RefuseStatus, SipCommand, SipEvent};
-pub use settings::{Limits, Listen, SipSettings, Timing, Transport};
+pub use settings::{Limits, SipSettings, Timing};
 pub use stack::{SipHandle, SipStack, StartError};

@@ -1,72 +1,9 @@
 //! How the stack is to run.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
 
+use crate::config::{Listen, Network};
 use crate::domain::Region;
-
-/// A way to carry SIP. TLS and WebSocket will be links of a stream like TCP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Transport {
-    Udp,
-    Tcp,
-}
-
-impl Transport {
-    /// The name in `udp:0.0.0.0:5060`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
-    }
-
-    /// The token in a Via.
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        }
-    }
-
-    /// Whether the carrier retransmits by itself (RFC 3261 §17).
-    pub fn is_reliable(self) -> bool {
-        match self {
-            Self::Udp => false,
-            Self::Tcp => true,
-        }
-    }
-}
-
-/// Where to listen: `udp:0.0.0.0:5060`, `tcp:[::]:5060`. An IPv6 address takes IPv6 only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen {
-    pub transport: Transport,
-    pub address: SocketAddr,
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.transport.name(), self.address)
-    }
-}
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once(':').and_then(|(transport, address)| {
-            let transport = match transport {
-                "udp" => Transport::Udp,
-                "tcp" => Transport::Tcp,
-                _ => return None,
-            };
-            Some(Self { transport, address: address.parse().ok()? })
-        });
-        parsed.ok_or_else(|| format!("\"{text}\" is no address such as udp:0.0.0.0:5060"))
-    }
-}
 
 /// The timers of RFC 3261 §17.1.1.1, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +94,9 @@ pub struct SipSettings {
     pub listen: Vec<Listen>,
     /// The address that callers reach us at, if it is not the one that their packets arrive at.
     pub public_address: Option<IpAddr>,
-    /// Networks (address, prefix length) whose P-Asserted-Identity and Remote-Party-ID are
+    /// Networks whose P-Asserted-Identity and Remote-Party-ID are
     /// believed, and whose calls are not counted per source.
-    pub trusted: Vec<(IpAddr, u8)>,
+    pub trusted: Vec<Network>,
     /// The country of numbers without a country code.
     pub region: Region,
     pub timing: Timing,
@@ -171,9 +108,8 @@ pub struct SipSettings {
 impl Default for SipSettings {
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
-        let listen = |transport| Listen { transport, address };
         Self {
-            listen: vec![listen(Transport::Udp), listen(Transport::Tcp)],
+            listen: vec![Listen::udp(address), Listen::tcp(address)],
             public_address: None,
             trusted: Vec::new(),
             region: Region::default(),
@@ -187,47 +123,6 @@ impl Default for SipSettings {
 impl SipSettings {
     /// Whether the source belongs to a trusted network.
     pub fn trusts(&self, source: IpAddr) -> bool {
-        self.trusted.iter().any(|(network, prefix)| in_network(source, *network, *prefix))
-    }
-}
-
-fn in_network(ip: IpAddr, network: IpAddr, prefix: u8) -> bool {
-    let prefix = u32::from(prefix);
-    match (ip.to_canonical(), network.to_canonical()) {
-        (IpAddr::V4(ip), IpAddr::V4(network)) => {
-            let differing = ip.to_bits() ^ network.to_bits();
-            differing.leading_zeros() >= prefix.min(32)
-        }
-        (IpAddr::V6(ip), IpAddr::V6(network)) => {
-            let differing = ip.to_bits() ^ network.to_bits();
-            differing.leading_zeros() >= prefix.min(128)
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listen_addresses_read_back() {
-        for text in ["udp:0.0.0.0:5060", "tcp:[::1]:0"] {
-            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
-        }
-        for text in ["sctp:0.0.0.0:5060", "udp:5060", "0.0.0.0:5060", "udp:localhost:5060"] {
-            assert!(text.parse::<Listen>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn networks_are_compared_by_prefix() {
-        let settings = SipSettings {
-            trusted: vec![("192.0.2.0".parse().unwrap(), 24), ("2001:db8::".parse().unwrap(), 32)],
-            ..SipSettings::default()
-        };
-        let trusts = |ip: &str| settings.trusts(ip.parse().unwrap());
-        assert!(trusts("192.0.2.77") && trusts("::ffff:192.0.2.1") && trusts("2001:db8:1::1"));
-        assert!(!trusts("192.0.3.1") && !trusts("2001:db9::1"));
+        self.trusted.iter().any(|network| network.contains(source))
     }
 }

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::border::{SipCommand, SipEvent};
-use super::settings::{Listen, SipSettings, Transport};
+use super::settings::SipSettings;
+use crate::config::{Listen, Transport};
 use super::transport::{Flow, Inbound, Link, tcp, udp};
 
 /// Why the stack does not listen.

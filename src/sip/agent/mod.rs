@@ -42,6 +42,7 @@ use super::message::{HeaderName, Headers, Parsed, Response, Status};
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
+use crate::config::Transport;
 use crate::domain::{EndReason, EndedBy, LegId};
 
 /// The Server header.
@@ -267,8 +268,8 @@ impl Agent {
         let ip = self.public_ip(flow);
         let sent_by = super::message::fields::sent_by(ip, flow.local.port());
         match flow.transport() {
-            super::settings::Transport::Udp => format!("<sip:allo@{sent_by}>"),
-            super::settings::Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
+            Transport::Udp => format!("<sip:allo@{sent_by}>"),
+            Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
         }
     }
 

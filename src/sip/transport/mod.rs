@@ -11,7 +11,7 @@ pub mod udp;
 use std::net::SocketAddr;
 
 use super::message::Parsed;
-use super::settings::Transport;
+use crate::config::Transport;
 
 /// One socket or connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
