@@ -5,12 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use allo::config::{Listen, Transport};
+use allo::config::Listen;
 use allo::domain::LocalMedia;
 use allo::sip::message::frame::{Frame, frame};
-use allo::sip::{
-    Limits, RefuseStatus, SipCommand, SipEvent, SipHandle, SipSettings, SipStack,
-};
+use allo::sip::{Limits, RefuseStatus, SipCommand, SipEvent, SipHandle, SipSettings, SipStack};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};

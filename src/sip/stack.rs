@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Agent;
 use super::border::{SipCommand, SipEvent};
 use super::settings::SipSettings;
-use crate::config::{Listen, Transport};
 use super::transport::{Flow, Inbound, Link, tcp, udp};
+use crate::config::{Listen, Transport};
 
 /// Why the stack does not listen.
 #[derive(Debug, thiserror::Error)]
