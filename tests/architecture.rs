@@ -109,11 +109,24 @@ fn read_source(file: PathBuf) -> Source {
     Source { path, module, code }
 }
 
-/// The text without line comments and without what follows `#[cfg(test)]` before `mod`.
+/// The text without line comments and without the test module that ends it.
 fn code_only(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
-    lines.collect::<Vec<_>>().join("\n")
+    let mut code = String::new();
+    let mut is_after_cfg_test = false;
+    for line in text.lines() {
+        let line = line.split("//").next().unwrap_or_default().trim_end();
+        let is_test_module = is_after_cfg_test
+            && line.contains("mod ")
+            && line.ends_with('{')
+            && !line.starts_with(' ');
+        if is_test_module {
+            break;
+        }
+        is_after_cfg_test = line == "#[cfg(test)]";
+        code.push_str(line);
+        code.push('\n');
+    }
+    code
 }
 
 /// The top-level modules that `crate::…` paths lead to: `crate::sip::Offer`, `crate::{sip, media::x}`.
@@ -225,6 +238,13 @@ fn every_folder_of_the_sources_is_in_the_table() {
     for (module, _) in MAY_KNOW {
         assert!(modules.contains(*module), "{module} is in the table, but not under src/");
     }
+}
+
+#[test]
+fn only_the_test_module_at_the_end_is_left_out() {
+    let text =
+        "#[cfg(test)]\nmod tests;\nuse a; // b\n#[cfg(test)]\npub(super) mod tests {\n    c\n}";
+    assert_eq!(code_only(text), "#[cfg(test)]\nmod tests;\nuse a;\n#[cfg(test)]\n");
 }
 
 #[test]
