@@ -154,31 +154,41 @@ impl EventLoop {
         }
     }
 
+    /// Lets the hub decide and carries out what it decides, until nothing follows from that.
     async fn handle(&mut self, event: Event) {
-        if let Event::LookupAnswered { call, lookup, .. } = &event {
-            self.lookups.remove(&(*call, *lookup));
+        let mut next = Some(event);
+        while let Some(event) = next {
+            if let Event::LookupAnswered { call, lookup, .. } = &event {
+                self.lookups.remove(&(*call, *lookup));
+            }
+            let mut commands = std::mem::take(&mut self.commands);
+            self.hub.handle(self.clock.now(), event, &mut commands);
+            next = self.carry_out(commands).await;
         }
-        let mut commands = std::mem::take(&mut self.commands);
-        self.hub.handle(self.clock.now(), event, &mut commands);
-        self.carry_out(commands).await;
     }
 
     async fn on_time(&mut self) {
         let mut commands = std::mem::take(&mut self.commands);
         self.hub.on_time(self.clock.now(), &mut commands);
-        self.carry_out(commands).await;
+        if let Some(failed) = self.carry_out(commands).await {
+            self.handle(failed).await;
+        }
     }
 
-    async fn carry_out(&mut self, mut commands: Vec<Command>) {
+    /// A command that fails comes back as an event. One turn of the hub gives at most one command
+    /// that can fail.
+    async fn carry_out(&mut self, mut commands: Vec<Command>) -> Option<Event> {
+        let mut failed = None;
         for command in commands.drain(..) {
-            self.execute(command).await;
+            failed = self.execute(command).await.or(failed);
         }
         self.commands = commands;
+        failed
     }
 
-    async fn execute(&mut self, command: Command) {
+    async fn execute(&mut self, command: Command) -> Option<Event> {
         match command {
-            Command::Answer { call } => self.answer(call).await,
+            Command::Answer { call } => return self.answer(call).await,
             Command::Reject { call, reason } => self.reject(call, reason).await,
             Command::Play { call, play, language, recordings } => {
                 if let Some(leg) = self.leg(call) {
@@ -205,6 +215,7 @@ impl EventLoop {
             }
             Command::Record { call, fact } => self.record(call, fact),
         }
+        None
     }
 
     async fn tell_sip(&self, command: SipCommand) {
@@ -217,27 +228,18 @@ impl EventLoop {
         self.calls.get(&call).map(|entry| entry.leg)
     }
 
-    async fn answer(&mut self, call: CallId) {
-        let Some(entry) = self.calls.get_mut(&call) else { return };
+    async fn answer(&mut self, call: CallId) -> Option<Event> {
+        let entry = self.calls.get_mut(&call)?;
         let leg = entry.leg;
         match self.out.media.open(leg, entry.offer.source.ip()) {
             Ok(media) => {
                 entry.has_media = true;
                 self.tell_sip(SipCommand::Answer { leg, media }).await;
+                None
             }
             Err(error) => {
-                warn!(%call, %error, "no media for a call; refused with 503");
-                let status = RefuseStatus::Overloaded { retry_after_s: RETRY_AFTER_S };
-                self.tell_sip(SipCommand::Refuse { leg, status }).await;
-                let mut commands = Vec::new();
-                let (by, reason) = (EndedBy::Server, EndReason::Busy);
-                let now = self.clock.now();
-                self.hub.handle(now, Event::CallEnded { call, by, reason }, &mut commands);
-                let statistics = RtpStatistics::default();
-                self.hub.handle(now, Event::MediaClosed { call, statistics }, &mut commands);
-                self.legs.remove(&leg);
-                self.calls.remove(&call);
-                Box::pin(self.carry_out(commands)).await;
+                warn!(%call, %error, "no room for a call's audio");
+                Some(Event::AnswerFailed { call })
             }
         }
     }

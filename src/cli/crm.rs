@@ -36,7 +36,7 @@ pub async fn run(config: &Config, command: CrmCommand) -> anyhow::Result<ExitCod
     let CrmCommand::Import(args) = command;
     let store = Store::open(&config.database.url).await?;
     let (customers, orders) = (args.customers.as_deref(), args.orders.as_deref());
-    let imported = crm::import(&store.pool(), customers, orders, config.sip.region).await;
+    let imported = crm::import(store.pool(), customers, orders, config.sip.region).await;
     store.close().await;
     let imported = imported?;
     if args.json {

@@ -24,6 +24,10 @@ pub enum Event {
         dialled: String,
         caller: CallerId,
     },
+    /// There was no room for the call's audio: `Answer` could not be carried out.
+    AnswerFailed {
+        call: CallId,
+    },
     /// The caller's phone acknowledged the answer: from now on, what is played is heard.
     CallConfirmed {
         call: CallId,

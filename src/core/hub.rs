@@ -74,6 +74,11 @@ impl Hub {
             Event::CallOffered { call, leg: _, dialled, caller } => {
                 self.offer(call, dialled, caller, out);
             }
+            Event::AnswerFailed { call } => {
+                if self.calls.remove(&call).is_some() {
+                    refuse_busy(call, out);
+                }
+            }
             Event::CallConfirmed { call } => {
                 self.with(call, now, |c| c.flow.on_confirmed(now, out));
             }
@@ -141,10 +146,7 @@ impl Hub {
         let fact = CallFact::Offered { dialled: dialled.clone(), caller: caller.clone(), plan };
         out.push(Command::Record { call, fact });
         if self.is_draining {
-            let reason = EndReason::Busy;
-            let fact = CallFact::Ended { by: EndedBy::Server, reason };
-            out.extend([Command::Reject { call, reason }, Command::Record { call, fact }]);
-            return;
+            return refuse_busy(call, out);
         }
         let knowledge = Knowledge::new(caller, dialled, script.language);
         let flow =
@@ -213,4 +215,11 @@ impl Hub {
             }
         }
     }
+}
+
+/// A call that the plan would take and the server can't.
+fn refuse_busy(call: CallId, out: &mut Vec<Command>) {
+    let reason = EndReason::Busy;
+    let fact = CallFact::Ended { by: EndedBy::Server, reason };
+    out.extend([Command::Reject { call, reason }, Command::Record { call, fact }]);
 }

@@ -489,3 +489,14 @@ fn a_drain_refuses_new_calls_and_ends_old_ones_at_its_end() {
     let (by, reason) = (EndedBy::Server, EndReason::Shutdown);
     assert_eq!(scene.other.last(), Some(&Command::Hangup { call: first, by, reason }));
 }
+
+#[test]
+fn a_call_without_room_for_its_audio_is_refused_and_recorded() {
+    let mut scene = Scene::new();
+    scene.offer("100", "");
+    scene.tell(Event::AnswerFailed { call: scene.call });
+    let (by, reason) = (EndedBy::Server, EndReason::Busy);
+    assert_eq!(scene.other.last(), Some(&Command::Reject { call: scene.call, reason }));
+    assert_eq!(scene.facts.last(), Some(&CallFact::Ended { by, reason }));
+    assert_eq!(scene.hub.calls(), 0);
+}
