@@ -20,6 +20,7 @@ test: tools
 	cargo clippy --all-targets -- -D warnings
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --lib --bins --tests; fi
 	cargo test --doc
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
 
 # Real SIP peers, an audio converter and a database server: each only when it is missing.
 tools:

@@ -19,6 +19,11 @@
 //! `domain`, `speech`, `dialplan`, `core` and `sim` know no socket, file, database, runtime, OS
 //! clock or randomness: whoever calls them passes the time in.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::todo, clippy::unimplemented, clippy::dbg_macro)
+)]
+
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -2,7 +2,7 @@
 //! with a program such as Festival's `text2wave`.
 //!
 //! - [`wanted`]: what dialplans say
-//! - [`wav`]: whatever a program writes, as a recording
+//! - `wav`: whatever a program writes, as a recording
 
 pub mod wanted;
 mod wav;

@@ -5,7 +5,7 @@
 //! - [`load`]: the file and the environment → [`Config`], with all mistakes at once
 //! - [`problem`]: a mistake with its place, the line, a caret and a hint
 //! - [`sample`]: the commented sample file, made from the field documentation
-//! - [`nearest`]: "did you mean …?"
+//! - [`nearest`](mod@nearest): "did you mean …?"
 //!
 //! Which file counts, and what relative paths are relative to, says [`Config::load`].
 

@@ -36,7 +36,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sip {
     /// Addresses to listen on: `udp:` or `tcp:`, then address and port. 0.0.0.0 is every IPv4
-    /// address of this machine, [::] every IPv6 address.
+    /// address of this machine, `[::]` every IPv6 address.
     #[schemars(with = "Vec<String>")]
     #[serde(with = "text_list")]
     pub listen: Vec<Listen>,
@@ -292,7 +292,7 @@ impl Default for Shutdown {
     }
 }
 
-/// A provider of telephone numbers. One [[trunk]] for each.
+/// A provider of telephone numbers. One `[[trunk]]` for each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Trunk {

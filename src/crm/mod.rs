@@ -2,7 +2,7 @@
 //!
 //! - [`Crm`]: the two questions that may be asked
 //! - [`embedded`]: tables of our own database, filled by `allo crm import`
-//! - [`import`]: CSV files → the embedded tables, all or nothing
+//! - [`import`](mod@import): CSV files → the embedded tables, all or nothing
 //! - [`sql`]: any SQLite or PostgreSQL database, by queries of the settings
 //! - [`guarded`]: deadline, circuit breaker and a cap on lookups at once, around any of them
 //! - [`breaker`]: the circuit breaker's states, without a clock

@@ -5,7 +5,7 @@
 //! - [`expression`]: conditions of `if`; `condition` reads them
 //! - [`hours`]: opening hours and holidays
 //! - [`finding`]: a problem with its place and a hint
-//! - [`graph`]: the plan as a picture
+//! - [`graph`](mod@graph): the plan as a picture
 //! - [`scenario`]: test files
 //!
 //! How a file becomes a part of the plan: `syntax` (KDL → nodes with places), `reader` (nodes →

@@ -3,12 +3,12 @@
 //! dialogs and RTP are its own.
 //!
 //! - [`call`]: a call with its sockets: [`Call`], [`CallOptions`], [`CallReport`]
-//! - [`uac`]: its signalling as a state machine; [`wire`] reads SIP messages for it
-//! - [`socket`]: UDP or TCP under it
-//! - [`sdp`]: offers and answers
-//! - [`rtp`], [`sender`], [`playout`]: packets, what is sent, what is heard
+//! - `uac`: its signalling as a state machine; `wire` reads SIP messages for it
+//! - `socket`: UDP or TCP under it
+//! - `sdp`: offers and answers
+//! - `rtp`, `sender`, [`playout`]: packets, what is sent, what is heard
 //! - [`keys`]: what is pressed and when
-//! - [`listen`]: which recordings were heard, and where; [`listener`]: the same while it is heard
+//! - [`listen`]: which recordings were heard, and where; `listener`: the same while it is heard
 //! - [`timeline`]: what happened, with milliseconds
 //! - [`wav`]: recordings as files
 

@@ -2,7 +2,7 @@
 //!
 //! Only what an audio call needs is kept; unknown lines and attributes are skipped. Whatever the
 //! line ends are (CRLF, LF, CR, none at the end), blank lines and blanks around the parts of a line
-//! do no harm. Limits: [`BYTES_MAX`], [`MEDIA_MAX`].
+//! do no harm. Limits: `BYTES_MAX`, `MEDIA_MAX`.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,16 +1,16 @@
 //! The one owner of all transactions and calls, without sockets and clocks: messages, commands and
 //! the time go in, packets and events come out of the [`Outbox`].
 //!
-//! - [`leg`]: what is known of one call
-//! - [`incoming`]: a request finds its transaction, its method, its call
-//! - [`invite`]: a new call, from the INVITE to the ACK
-//! - [`in_dialog`]: what comes during a call
-//! - [`outgoing`]: our requests and their answers
-//! - [`refresh`]: session timers
-//! - [`identity`]: who calls
-//! - [`dtmf`]: keys by INFO
-//! - [`admission`]: new calls per second
-//! - [`timers`], [`tokens`]: timers as data; tags and branches
+//! - `leg`: what is known of one call
+//! - `incoming`: a request finds its transaction, its method, its call
+//! - `invite`: a new call, from the INVITE to the ACK
+//! - `in_dialog`: what comes during a call
+//! - `outgoing`: our requests and their answers
+//! - `refresh`: session timers
+//! - `identity`: who calls
+//! - `dtmf`: keys by INFO
+//! - `admission`: new calls per second
+//! - `timers`, `tokens`: timers as data; tags and branches
 
 mod admission;
 mod dtmf;
