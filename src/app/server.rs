@@ -244,7 +244,7 @@ fn sip_settings(config: &Config) -> SipSettings {
     SipSettings {
         listen: listen.collect(),
         public_address: config.sip.public_address,
-        trusted: Vec::new(),
+        trusted: config.sip.trusted.iter().map(|network| network.parts()).collect(),
         region: config.sip.region,
         limits: sip::Limits {
             legs_max: limits.calls as usize,
@@ -254,5 +254,21 @@ fn sip_settings(config: &Config) -> SipSettings {
             ..sip::Limits::default()
         },
         ..SipSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_networks_in_the_settings_are_trusted_by_sip() {
+        let mut config = Config::default();
+        config.sip.trusted = vec!["192.0.2.0/24".parse().unwrap(), "::1".parse().unwrap()];
+        let settings = sip_settings(&config);
+        assert!(settings.trusts("192.0.2.7".parse().unwrap()));
+        assert!(settings.trusts("::1".parse().unwrap()));
+        assert!(!settings.trusts("198.51.100.1".parse().unwrap()));
+        assert!(!sip_settings(&Config::default()).trusts("192.0.2.7".parse().unwrap()));
     }
 }
