@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::dialplan::Plan;
 use crate::domain::{CallFact, CallId, CallerId, EndReason, EndedBy, Region, Timestamp};
 use crate::speech::Catalogue;
@@ -118,14 +120,13 @@ impl Hub {
         self.note_hangups(out, from);
     }
 
-    /// Does what is due at `now`.
+    /// Does what is due at `now`. A timer that is due again at once waits for the next turn, so that
+    /// no call keeps the others waiting.
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         let from = out.len();
-        while let Some(&(at, call)) = self.timers.first() {
-            if at > now {
-                break;
-            }
-            self.timers.pop_first();
+        let later = self.timers.split_off(&(now.plus_ms(1), CallId(Uuid::nil())));
+        let due = std::mem::replace(&mut self.timers, later);
+        for (_, call) in due {
             let Some(entry) = self.calls.get_mut(&call) else { continue };
             entry.timer = None;
             if matches!(entry.phase, Phase::Closing { until, .. } if until <= now) {
@@ -163,7 +164,6 @@ impl Hub {
             Phase::Closing { until, .. } => Some(until),
             Phase::Up | Phase::Ending { .. } => entry.flow.timer(),
         };
-        // A timer that is due at once still waits for the next turn, so that no call keeps the others waiting.
         let wanted = wanted.map(|at| at.max(now));
         if wanted != entry.timer {
             if let Some(old) = entry.timer {

@@ -308,6 +308,19 @@ fn the_filler_is_heard_only_when_the_caller_would_hear_silence() {
 }
 
 #[test]
+fn keys_pressed_while_the_crm_thinks_stop_nothing_but_the_prompt() {
+    let mut scene = Scene::calling("100", "+79161112233");
+    scene.press('1');
+    scene.press('1');
+    assert_eq!(scene.heard(), ["phrase/greeting…"]);
+    scene.pass(10_000); // no dead air, and the clock of this call does not stand still
+    assert_eq!(scene.heard(), ["phrase/one-moment"; 3]);
+    scene.answer(LookupAnswer::Unavailable { why: "slower than 8000 ms".into() });
+    scene.pass(2_000); // the first key skipped the bad news, the second the first one's answer
+    assert_eq!(scene.heard(), ["phrase/points-none", "phrase/menu-points"]);
+}
+
+#[test]
 fn a_dead_crm_is_told_and_the_call_goes_on() {
     let mut scene = Scene::calling("100", "+79161112233");
     scene.answer(LookupAnswer::Unavailable { why: "connection refused".into() });

@@ -228,7 +228,9 @@ impl Flow {
             Waiting::Lookup(asking) => {
                 let filler = asking.lookup.filler.clone();
                 asking.filler_said = true;
-                self.say(&filler, now, out);
+                // Counted anew when the filler was heard; an empty one is not due at once again.
+                asking.filler_at = now.plus_ms(FILLER_PAUSE_MS);
+                self.say_in_any_case(&filler, now, out);
             }
             Waiting::Confirmation { .. }
             | Waiting::Room

@@ -10,9 +10,18 @@ use super::{Command, Flow, Play};
 impl Flow {
     /// Orders the pieces to be played; skipped while keys are typed ahead.
     pub(super) fn say(&mut self, pieces: &[Piece], now: Timestamp, out: &mut Vec<Command>) {
-        if !self.typed_ahead.is_empty() {
-            return;
+        if self.typed_ahead.is_empty() {
+            self.say_in_any_case(pieces, now, out);
         }
+    }
+
+    /// For words that no key can answer: those that fill a wait.
+    pub(super) fn say_in_any_case(
+        &mut self,
+        pieces: &[Piece],
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
         // A sentence with a hole («На вашем счёте …») is worse than a plain word about it.
         let spoken = self
             .spoken(pieces, now)
