@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::dialplan::Plan;
@@ -512,4 +513,60 @@ fn a_call_without_room_for_its_audio_is_refused_and_recorded() {
     assert_eq!(scene.other.last(), Some(&Command::Reject { call: scene.call, reason }));
     assert_eq!(scene.facts.last(), Some(&CallFact::Ended { by, reason }));
     assert_eq!(scene.hub.calls(), 0);
+}
+
+/// What may happen to a call, in any order.
+#[derive(Clone, Debug)]
+enum Happening {
+    Key(char),
+    Pass(u64),
+    Answer(LookupAnswer),
+    StalePlayEnd(u32),
+    Confirmed,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        prop::sample::select("0123456789*#".chars().collect::<Vec<_>>()).prop_map(Happening::Key),
+        (0_u64..8_000).prop_map(Happening::Pass),
+        Just(Happening::Answer(anna())),
+        Just(Happening::Answer(LookupAnswer::Order(None))),
+        Just(Happening::Answer(LookupAnswer::Unavailable { why: "dead".into() })),
+        (0_u32..50).prop_map(Happening::StalePlayEnd),
+        Just(Happening::Confirmed),
+    ]
+}
+
+proptest! {
+    /// No order of events stops the clock, leaves a call behind, or lets it wait for nothing.
+    #[test]
+    fn whatever_happens_a_call_waits_for_something_and_has_an_end(
+        happenings in prop::collection::vec(happening(), 0..60)
+    ) {
+        let mut scene = Scene::calling("100", "+79161112233");
+        for happening in happenings {
+            match happening {
+                Happening::Key(c) => scene.press(c),
+                Happening::Pass(ms) => scene.pass(ms),
+                Happening::Answer(answer) if !scene.asked.is_empty() => scene.answer(answer),
+                Happening::Answer(_) => {}
+                Happening::StalePlayEnd(id) => {
+                    // Only of plays that are over: a phone does not end what it still plays.
+                    let play = PlayId(id);
+                    if scene.playing.iter().all(|(playing, _, _)| *playing != play) {
+                        scene.tell(Event::PlayEnded { call: scene.call, play, cut_after_ms: None });
+                    }
+                }
+                Happening::Confirmed => scene.tell(Event::CallConfirmed { call: scene.call }),
+            }
+            let waits = !scene.playing.is_empty() || scene.hub.next_timer().is_some();
+            prop_assert!(waits || scene.is_hung_up(), "the call stands still");
+        }
+        let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
+        scene.tell(Event::CallEnded { call: scene.call, by, reason });
+        scene.playing.clear();
+        scene.pass(3_000);
+        prop_assert_eq!(scene.hub.calls(), 0);
+        prop_assert_eq!(scene.hub.next_timer(), None);
+    }
 }
