@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::dialplan::{self, Finding, Plan, Source};
+use crate::dialplan::{self, Finding, Plan, Severity, Source};
 use crate::domain::Language;
 use crate::media::{LibraryErrors, PromptLibrary};
 use crate::speech::Catalogue;
@@ -32,6 +32,30 @@ pub enum LoadError {
     Catalogue(Vec<String>),
     /// Errors and warnings of the dialplans.
     Plan(Vec<Finding>),
+    /// What is wrong with the recordings, and what is wrong besides.
+    Several(Vec<LoadError>),
+}
+
+impl LoadError {
+    /// What was found in dialplans.
+    pub fn findings(&self) -> Vec<&Finding> {
+        match self {
+            Self::Plan(findings) => findings.iter().collect(),
+            Self::Several(errors) => errors.iter().flat_map(Self::findings).collect(),
+            Self::Folder { .. } | Self::Recordings(_) | Self::Catalogue(_) => Vec::new(),
+        }
+    }
+
+    /// Everything else, a line for each problem.
+    pub fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Plan(_) => Vec::new(),
+            Self::Several(errors) => errors.iter().flat_map(Self::problems).collect(),
+            Self::Folder { .. } | Self::Recordings(_) | Self::Catalogue(_) => {
+                self.to_string().lines().map(str::to_owned).collect()
+            }
+        }
+    }
 }
 
 impl std::error::Error for LoadError {}
@@ -49,14 +73,39 @@ impl fmt::Display for LoadError {
                 }
                 Ok(())
             }
+            Self::Several(errors) => {
+                for (n, error) in errors.iter().enumerate() {
+                    let gap = if n == 0 { "" } else { "\n\n" };
+                    write!(f, "{gap}{error}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
 
 /// Reads recordings, catalogue and dialplans, and checks them against each other.
 pub fn load(config: &Config) -> Result<Loaded, LoadError> {
-    let library = Arc::new(load_library(config)?);
-    load_with(config, library)
+    match load_library(config) {
+        Ok(library) => load_with(config, Arc::new(library)),
+        Err(recordings) => Err(match check_texts(config) {
+            Ok(()) => recordings,
+            Err(besides) => LoadError::Several(vec![recordings, besides]),
+        }),
+    }
+}
+
+/// Checks the dialplans against the texts alone, so that an admin hears of their mistakes together
+/// with those of the recordings.
+fn check_texts(config: &Config) -> Result<(), LoadError> {
+    let catalogue = read_catalogue(&config.prompts.folder)?;
+    let sources = read_sources(&config.dialplans.folder)?;
+    if Language::ALL.into_iter().all(|language| catalogue.ids(language).next().is_none()) {
+        // Without texts each line would be wrong.
+        return Ok(());
+    }
+    dialplan::load(&sources, &catalogue, &settings(config)).map_err(LoadError::Plan)?;
+    Ok(())
 }
 
 /// The same with recordings that are already in memory.
@@ -116,11 +165,33 @@ pub fn read_sources(folder: &Path) -> Result<Vec<Source>, LoadError> {
     if paths.is_empty() {
         return Err(wrong(folder, "there is no dialplan (*.kdl) in this folder".to_owned()));
     }
-    paths
-        .into_iter()
-        .map(|path| match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Source { name: path.display().to_string(), text }),
-            Err(error) => Err(wrong(&path, error.to_string())),
-        })
-        .collect()
+    let mut sources = Vec::new();
+    let mut findings = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(&path)
+            .map_err(|error| wrong(&path, format!("can't be read: {error}")))?;
+        let name = path.display().to_string();
+        match String::from_utf8(bytes) {
+            Ok(text) => sources.push(Source { name, text }),
+            Err(error) => findings.push(not_utf8(name, &error)),
+        }
+    }
+    if findings.is_empty() { Ok(sources) } else { Err(LoadError::Plan(findings)) }
+}
+
+/// Where a file stops being UTF-8.
+fn not_utf8(file: String, error: &std::string::FromUtf8Error) -> Finding {
+    let bytes = error.as_bytes();
+    let valid = String::from_utf8_lossy(&bytes[..error.utf8_error().valid_up_to()]);
+    let before = valid.rsplit('\n').next().unwrap_or_default();
+    Finding {
+        severity: Severity::Error,
+        file,
+        line: valid.matches('\n').count() + 1,
+        column: before.chars().count() + 1,
+        source_line: String::new(),
+        width: 1,
+        message: "this is not UTF-8".to_owned(),
+        hint: Some("save the file as UTF-8, not as Windows-1251 or UTF-16".to_owned()),
+    }
 }

@@ -1,6 +1,7 @@
 //! When files change, or SIGHUP comes: read all, and put all into force or nothing.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use super::plans;
 /// Editors write a file in several steps; this long after the last one it is read.
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// How often is looked whether a folder is still the one that is watched: a folder that was moved
+/// away and made anew, or a link that was turned to another one, tells nobody.
+const FOLDERS_EVERY: Duration = Duration::from_secs(1);
+
 /// Why the plan is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
@@ -29,8 +34,8 @@ enum Cause {
 /// Watches the folders of dialplans and recordings and listens for SIGHUP, until the event loop is
 /// gone. A folder that can't be watched is told to the admin; SIGHUP still works.
 pub async fn run(config: Config, library: Arc<ArcSwap<PromptLibrary>>, plans: mpsc::Sender<Event>) {
-    let (_dialplans, mut dialplans) = watch(&config.dialplans.folder);
-    let (_prompts, mut prompts) = watch(&config.prompts.folder);
+    let mut dialplans = Watched::new(config.dialplans.folder.clone());
+    let mut prompts = Watched::new(config.prompts.folder.clone());
     let hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     let mut hangups = match hangups {
         Ok(hangups) => Some(hangups),
@@ -47,15 +52,15 @@ pub async fn run(config: Config, library: Arc<ArcSwap<PromptLibrary>>, plans: mp
             }
         };
         let mut cause = tokio::select! {
-            Some(()) = dialplans.recv() => Cause::Dialplans,
-            Some(()) = prompts.recv() => Cause::Prompts,
+            () = dialplans.change() => Cause::Dialplans,
+            () = prompts.change() => Cause::Prompts,
             true = sighup => Cause::Prompts,
             () = plans.closed() => return,
         };
         loop {
             tokio::select! {
-                Some(()) = dialplans.recv() => {}
-                Some(()) = prompts.recv() => cause = Cause::Prompts,
+                () = dialplans.change() => {}
+                () = prompts.change() => cause = Cause::Prompts,
                 () = tokio::time::sleep(SETTLE) => break,
             }
         }
@@ -91,6 +96,41 @@ fn read(config: &Config, cause: Cause, current: &ArcSwap<PromptLibrary>) -> Opti
     }
 }
 
+/// A folder whose changes are told.
+struct Watched {
+    folder: PathBuf,
+    /// Device and number of the folder that is watched now.
+    identity: Option<(u64, u64)>,
+    _watcher: Option<notify::RecommendedWatcher>,
+    changes: mpsc::Receiver<()>,
+}
+
+impl Watched {
+    fn new(folder: PathBuf) -> Self {
+        let identity = std::fs::metadata(&folder).ok().map(|found| (found.dev(), found.ino()));
+        let (watcher, changes) = watch(&folder);
+        Self { folder, identity, _watcher: watcher, changes }
+    }
+
+    /// Waits until something changed. May be dropped while it waits.
+    async fn change(&mut self) {
+        loop {
+            tokio::select! {
+                Some(()) = self.changes.recv() => return,
+                () = tokio::time::sleep(FOLDERS_EVERY) => {
+                    let found = tokio::fs::metadata(&self.folder).await.ok();
+                    let identity = found.map(|found| (found.dev(), found.ino()));
+                    if identity.is_some() && identity != self.identity {
+                        self.identity = identity;
+                        (self._watcher, self.changes) = watch(&self.folder);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Tells each change below `folder`, until the watcher is dropped.
 fn watch(folder: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
     let (changed, changes) = mpsc::channel(1);
@@ -109,4 +149,32 @@ fn watch(folder: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<(
         warn!(%folder, %error, "changes of this folder are not noticed; use SIGHUP");
     });
     (watcher.ok(), changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn is_told(watched: &mut Watched) -> bool {
+        tokio::time::timeout(Duration::from_secs(10), watched.change()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_was_replaced_is_watched_as_the_old_one_was() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, other) = (root.path().join("dialplans"), root.path().join("other"));
+        std::fs::create_dir(&folder).unwrap();
+        let mut watched = Watched::new(folder.clone());
+        std::fs::write(folder.join("a.kdl"), "language \"ru\"").unwrap();
+        assert!(is_told(&mut watched).await, "a new file");
+
+        std::fs::rename(&folder, &other).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let replaced = std::fs::metadata(&folder).unwrap().ino();
+        while watched.identity.is_none_or(|(_, number)| number != replaced) {
+            assert!(is_told(&mut watched).await, "a new folder");
+        }
+        std::fs::write(folder.join("b.kdl"), "language \"en\"").unwrap();
+        assert!(is_told(&mut watched).await, "a file in the new folder");
+    }
 }

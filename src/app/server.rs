@@ -147,7 +147,12 @@ impl Server {
 
     /// Stops: new calls get 503, running ones may finish within the drain time, then they are hung
     /// up; everything recorded reaches the database.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(self) {
+        self.shutdown_or_hurry(std::future::pending()).await;
+    }
+
+    /// The same; when `hurry` comes, running calls are hung up without waiting for their end.
+    pub async fn shutdown_or_hurry(mut self, hurry: impl Future<Output = ()>) {
         let drain = self.config.shutdown.drain.duration();
         let up = *self.calls_up.borrow();
         info!(calls = up, limit_s = drain.as_secs(), "stopping: new calls are refused");
@@ -155,7 +160,11 @@ impl Server {
         self.health.set_draining();
         self.sip.start_drain();
         self.tell(Event::DrainStarted).await;
-        if tokio::time::timeout(drain, self.last_call()).await.is_err() {
+        let is_quiet = tokio::select! {
+            last = tokio::time::timeout(drain, self.last_call()) => last.is_ok(),
+            () = hurry => false,
+        };
+        if !is_quiet {
             self.tell(Event::DrainEnded).await;
             if tokio::time::timeout(LAST_BYES, self.last_call()).await.is_err() {
                 warn!(calls = *self.calls_up.borrow(), "calls did not end in time");

@@ -1,7 +1,7 @@
 //! `allo call`: a test phone in the terminal.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::clock::Clock;
+use crate::config::{self, Config};
 use crate::domain::{Key, PhoneNumber, Pii, Region};
 use crate::phone::{
     Call, CallOptions, CallReport, From, KeyBy, KeyScript, KeyStep, PhoneEvent, ReceiveReport,
@@ -33,13 +34,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct CallArgs {
     /// What to dial: 100, +78003334455.
     number: String,
-    /// Where the server listens.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5060")]
-    server: String,
+    /// Where the server listens. Without it: on this machine, where the settings say.
+    #[arg(long, value_name = "HOST:PORT")]
+    server: Option<String>,
     /// What carries SIP.
     #[arg(long, value_enum, default_value = "udp")]
     transport: Transport,
-    /// Caller's number; "anonymous" withholds it.
+    /// Caller's number, such as +79161112233; "anonymous" withholds it.
     #[arg(long, value_name = "PHONE", default_value = "allo-phone")]
     from: String,
     /// Keys and waits: "1,2s,0" presses 1, waits 2 seconds, presses 0; "12#" presses three keys.
@@ -81,8 +82,12 @@ struct CallDocument<'a> {
 }
 
 /// Ends with 0 if the call was answered, with 1 if not.
-pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
-    let server = resolve(&args.server).await?;
+pub async fn run(config: &Config, args: CallArgs) -> anyhow::Result<ExitCode> {
+    let server = match &args.server {
+        Some(server) => resolve(server).await?,
+        None => listener(config, args.transport)
+            .context("the settings name no address for this transport; use --server")?,
+    };
     let started = Clock::start().now();
     let by_hand = args.keys.is_none() && std::io::stdin().is_terminal();
     let options = CallOptions {
@@ -257,6 +262,22 @@ pub(super) fn print_summary(audio: &ReceiveReport) {
     }
 }
 
+/// Where a server with these settings is reached from this machine.
+fn listener(config: &Config, transport: Transport) -> Option<SocketAddr> {
+    let wanted = match transport {
+        Transport::Udp => config::Transport::Udp,
+        Transport::Tcp => config::Transport::Tcp,
+    };
+    let listen = config.sip.listen.iter().find(|listen| listen.transport == wanted)?;
+    let mut address = listen.address;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Some(address)
+}
+
 async fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
     let with_port = if server.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_ipv6()) {
         format!("[{server}]:5060")
@@ -308,6 +329,16 @@ mod tests {
     #[test]
     fn the_file_name_holds_nothing_but_the_number() {
         assert_eq!(default_file("../+7 916"), Path::new("call-+7916.wav"));
+    }
+
+    #[test]
+    fn without_a_server_the_settings_say_where_to_call() {
+        let mut config = Config::default();
+        let shown = |config: &Config, by| listener(config, by).map(|address| address.to_string());
+        assert_eq!(shown(&config, Transport::Udp).as_deref(), Some("127.0.0.1:5060"));
+        config.sip.listen = vec!["tcp:192.0.2.7:6060".parse().unwrap()];
+        assert_eq!(shown(&config, Transport::Tcp).as_deref(), Some("192.0.2.7:6060"));
+        assert_eq!(shown(&config, Transport::Udp), None);
     }
 
     #[tokio::test]

@@ -103,14 +103,21 @@ fn print(out: &mut impl Write, call: &CallRecord, zone: &TimeZone, full: bool) -
     let started = call.started.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let caller = shown_caller(&call.caller, full);
     writeln!(out, "{started}  {caller} → {}  {end}  {}", call.dialled, call.id)?;
-    for CallEvent { at, fact } in &call.events {
-        if let Some(line) = described(fact) {
+    let mut lines: Vec<(u64, String)> = call
+        .events
+        .iter()
+        .filter_map(|CallEvent { at, fact }| {
             let after = match fact {
+                // Stored when it ended, listed where it began.
                 CallFact::Said { heard_ms, .. } => at.since(call.started).saturating_sub(*heard_ms),
                 _ => at.since(call.started),
             };
-            writeln!(out, "  {:>3}.{:03}  {line}", after / 1_000, after % 1_000)?;
-        }
+            Some((after, described(fact)?))
+        })
+        .collect();
+    lines.sort_by_key(|(after, _)| *after);
+    for (after, line) in lines {
+        writeln!(out, "  {:>3}.{:03}  {line}", after / 1_000, after % 1_000)?;
     }
     Ok(())
 }

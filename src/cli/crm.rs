@@ -1,5 +1,6 @@
 //! `allo crm import`: customers and orders of the embedded CRM, from CSV files.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::config::Config;
-use crate::crm;
+use crate::crm::{self, ImportError};
 use crate::store::Store;
 
 #[derive(Debug, Subcommand)]
@@ -17,14 +18,13 @@ pub enum CrmCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub struct ImportArgs {
     /// Columns: phone,name,points,vip,manager,language,balance,card,timezone; only phone must be
     /// there.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "orders")]
     customers: Option<PathBuf>,
     /// Columns: number,phone,status,due,sum,updated; number, phone and status must be there.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "customers")]
     orders: Option<PathBuf>,
     /// One JSON document on stdout.
     #[arg(long)]
@@ -38,12 +38,30 @@ pub async fn run(config: &Config, command: CrmCommand) -> anyhow::Result<ExitCod
     let (customers, orders) = (args.customers.as_deref(), args.orders.as_deref());
     let imported = crm::import(store.pool(), customers, orders, config.sip.region).await;
     store.close().await;
-    let imported = imported?;
-    if args.json {
-        let report = json!({ "customers": imported.customers, "orders": imported.orders });
-        println!("{report:#}");
-    } else {
-        println!("{} customers, {} orders imported", imported.customers, imported.orders);
+    let mut out = io::stdout().lock();
+    match imported {
+        Ok(done) if args.json => {
+            let report = json!({ "ok": true, "customers": done.customers, "orders": done.orders });
+            writeln!(out, "{report:#}")?;
+        }
+        Ok(done) => {
+            writeln!(
+                out,
+                "imported: {} of customers, {} of orders",
+                rows(done.customers),
+                rows(done.orders)
+            )?;
+        }
+        Err(ImportError::Rows { errors, more }) if args.json => {
+            let report = json!({ "ok": false, "problems": errors, "more": more });
+            writeln!(out, "{report:#}")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn rows(count: usize) -> String {
+    format!("{count} row{}", if count == 1 { "" } else { "s" })
 }

@@ -11,7 +11,7 @@ pub mod prompts;
 pub mod serve;
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,23 +41,23 @@ enum Command {
     Serve,
     /// Check settings, dialplans and recordings; every problem with its place.
     Check(plans::CheckArgs),
-    /// Run the dialplans' own tests.
+    /// Play the tests of the dialplans, without a telephone.
     Test(plans::TestArgs),
     /// Draw the dialplans as a Mermaid graph on stdout.
-    Graph,
+    Graph(plans::GraphArgs),
     /// Place a real call from a sample customer to a server of its own and check what was heard.
     Demo(demo::DemoArgs),
     /// A test phone in the terminal: dials a number, presses keys, records what it hears.
     Call(call::CallArgs),
-    /// Past calls.
+    /// List past calls: when, who, what was said, which keys, how it ended.
     Calls(calls::CallsArgs),
-    /// Customers and orders of the embedded CRM.
+    /// Fill the customers and orders that allo keeps itself.
     #[command(subcommand)]
     Crm(crm::CrmCommand),
-    /// Recordings.
+    /// Find and speak recordings that are missing.
     #[command(subcommand)]
     Prompts(prompts::PromptsCommand),
-    /// Settings.
+    /// Explain the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -83,6 +83,8 @@ pub fn main() -> ExitCode {
     start_log(cli.log, &command);
     match run(command, cli.config.as_deref()) {
         Ok(code) => code,
+        // `allo calls | head`: the reader has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("allo: {error:#}");
             ExitCode::FAILURE
@@ -90,20 +92,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<ExitCode> {
-    let config = Config::load(config, environment())?;
+    let file = config;
+    let config = Config::load(file, environment())?;
     match command {
-        Command::Serve => wait_for(serve::run(config)),
+        Command::Serve => wait_for(serve::run(config, file)),
         Command::Check(args) => plans::check(config, args),
         Command::Test(args) => plans::test(config, args),
-        Command::Graph => plans::graph(&config),
+        Command::Graph(args) => plans::graph(config, args),
         Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
-        Command::Call(args) => wait_for(call::run(args)),
+        Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
         Command::Crm(command) => wait_for(crm::run(&config, command)),
         Command::Prompts(command) => wait_for(prompts::run(&config, command)),
         Command::Config(ConfigCommand::Describe) => {
-            print!("{}", Config::describe());
+            io::stdout().write_all(Config::describe().as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -125,11 +133,19 @@ fn wait_for(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 /// Commands that only list or draw stay quiet but for warnings.
 fn start_log(format: LogFormat, command: &Command) {
     let default = if matches!(command, Command::Serve) { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_env("ALLO_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("{default},sqlx=warn")));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = match std::env::var("ALLO_LOG") {
+        Ok(wanted) => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+            eprintln!("allo: ALLO_LOG is not understood ({error}); write error, warn, info, debug or trace");
+            EnvFilter::new(default)
+        }),
+        Err(_) => EnvFilter::new(format!("{default},sqlx=warn")),
+    };
+    // It writes the numbers that it reads in full.
+    let quiet = "rlibphonenumber=off".parse().expect("a directive that was tried");
+    let filter = filter.add_directive(quiet);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
 }

@@ -30,6 +30,12 @@ pub struct TestArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Folder of dialplans instead of the one in the settings.
+    folder: Option<PathBuf>,
+}
+
 /// Names every problem of dialplans and recordings. Exit code 1 if one of them is an error.
 pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = args.folder {
@@ -40,12 +46,11 @@ pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
     let is_right = loaded.is_ok() && !tests.iter().any(Finding::is_error);
     let mut out = io::stdout().lock();
     if args.json {
-        let (findings, other) = match &loaded {
-            Ok(loaded) => ([&loaded.warnings[..], &tests].concat(), None),
-            Err(LoadError::Plan(findings)) => (findings.clone(), None),
-            Err(other) => (Vec::new(), Some(other.to_string())),
+        let (findings, problems) = match &loaded {
+            Ok(loaded) => (loaded.warnings.iter().chain(&tests).collect(), Vec::new()),
+            Err(error) => (error.findings(), error.problems()),
         };
-        let report = json!({ "ok": is_right, "findings": findings, "problem": other });
+        let report = json!({ "ok": is_right, "findings": findings, "problems": problems });
         writeln!(out, "{report:#}")?;
     } else {
         match &loaded {
@@ -54,12 +59,10 @@ pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
                     writeln!(out, "{finding}\n")?;
                 }
                 if is_right {
-                    let (numbers, warnings) = (loaded.plan.numbers.len(), loaded.warnings.len());
                     let version = &loaded.plan.version;
-                    writeln!(
-                        out,
-                        "plan {version} is right: {numbers} numbers, {warnings} warnings"
-                    )?;
+                    let numbers = counted(loaded.plan.numbers.len(), "number");
+                    let warnings = counted(loaded.warnings.len() + tests.len(), "warning");
+                    writeln!(out, "plan {version} is right: {numbers}, {warnings}")?;
                 }
             }
             Err(error) => writeln!(out, "{error}")?,
@@ -71,15 +74,28 @@ pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
 /// The mistakes in the files of plan tests.
 fn check_tests(config: &Config, loaded: &Loaded) -> Vec<Finding> {
     let settings = plans::settings(config);
-    let sources = test_sources(config);
-    let parsed =
-        sources.iter().map(|source| dialplan::parse_tests(source, &loaded.plan, &settings));
-    parsed.filter_map(Result::err).flatten().collect()
+    match test_sources(config) {
+        Ok(sources) => sources
+            .iter()
+            .filter_map(|source| dialplan::parse_tests(source, &loaded.plan, &settings).err())
+            .flatten()
+            .collect(),
+        Err(unreadable) => unreadable,
+    }
 }
 
-/// No folder `tests`: no tests.
-fn test_sources(config: &Config) -> Vec<Source> {
-    plans::read_sources(&config.dialplans.folder.join("tests")).unwrap_or_default()
+/// No folder `tests`, or nothing in it: no tests. `Err`: files that are no text.
+fn test_sources(config: &Config) -> Result<Vec<Source>, Vec<Finding>> {
+    match plans::read_sources(&config.dialplans.folder.join("tests")) {
+        Ok(sources) => Ok(sources),
+        Err(LoadError::Plan(findings)) => Err(findings),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// `1 number`, `2 numbers`
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Runs `dialplans/tests/*.kdl`. Exit code 1 if one fails.
@@ -89,15 +105,16 @@ pub fn test(mut config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
     }
     let loaded = match plans::load(&config) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{error}");
-            return Ok(ExitCode::FAILURE);
-        }
+        Err(error) => return refused(&error, args.json),
     };
     let settings = plans::settings(&config);
     let mut verdicts: Vec<Verdict> = Vec::new();
     let mut findings: Vec<Finding> = Vec::new();
-    for source in test_sources(&config) {
+    let sources = test_sources(&config).unwrap_or_else(|unreadable| {
+        findings.extend(unreadable);
+        Vec::new()
+    });
+    for source in sources {
         match dialplan::parse_tests(&source, &loaded.plan, &settings) {
             Ok(tests) => verdicts.extend(tests.iter().map(|test| {
                 plan_test::run(test, &loaded.plan, &loaded.catalogue, config.sip.region)
@@ -108,7 +125,13 @@ pub fn test(mut config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
     let failed = verdicts.iter().filter(|verdict| verdict.failure.is_some()).count();
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", json!({ "tests": verdicts, "findings": findings }))?;
+        writeln!(
+            out,
+            "{:#}",
+            json!({
+                "ok": failed == 0 && findings.is_empty(), "tests": verdicts, "findings": findings, "problems": [],
+            })
+        )?;
     } else {
         for finding in &findings {
             writeln!(out, "{finding}\n")?;
@@ -116,14 +139,31 @@ pub fn test(mut config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
         for verdict in &verdicts {
             writeln!(out, "{verdict}")?;
         }
-        writeln!(out, "{} tests passed, {failed} failed", verdicts.len() - failed)?;
+        let passed = counted(verdicts.len() - failed, "test");
+        writeln!(out, "{passed} passed, {failed} failed")?;
     }
     Ok(exit_code(failed == 0 && findings.is_empty()))
 }
 
+/// There is no plan that tests could be run on.
+fn refused(error: &LoadError, is_json: bool) -> anyhow::Result<ExitCode> {
+    if is_json {
+        let report = json!({
+            "ok": false, "tests": [], "findings": error.findings(), "problems": error.problems(),
+        });
+        writeln!(io::stdout().lock(), "{report:#}")?;
+    } else {
+        eprintln!("{error}");
+    }
+    Ok(ExitCode::FAILURE)
+}
+
 /// Draws the plan.
-pub fn graph(config: &Config) -> anyhow::Result<ExitCode> {
-    match plans::load(config) {
+pub fn graph(mut config: Config, args: GraphArgs) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = args.folder {
+        config.dialplans.folder = folder;
+    }
+    match plans::load(&config) {
         Ok(loaded) => {
             io::stdout().write_all(dialplan::graph(&loaded.plan).as_bytes())?;
             Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ mod wav;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -61,13 +61,14 @@ pub async fn run(config: &Config, command: PromptsCommand) -> anyhow::Result<Exi
             args
         }
     };
+    let mut out = io::stdout().lock();
     if args.json {
-        println!("{:#}", serde_json::json!({ "missing": gaps }));
+        writeln!(out, "{:#}", serde_json::json!({ "missing": gaps }))?;
     } else if gaps.is_empty() {
-        println!("nothing is missing");
+        writeln!(out, "nothing is missing")?;
     } else {
         for gap in &gaps {
-            println!("{gap}");
+            writeln!(out, "{gap}")?;
         }
     }
     Ok(if gaps.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,5 +1,6 @@
 //! `allo serve`: the server until SIGTERM or Ctrl-C.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,25 +10,29 @@ use crate::app::Server;
 use crate::config::Config;
 
 /// Starts, says how to call, runs until it is told to stop.
-pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub async fn run(config: Config, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::start(config).await?;
-    print_banner(&server);
+    print_banner(&server, file);
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     };
-    info!(signal = name, "told to stop; once more stops at once");
-    tokio::select! {
-        () = server.shutdown() => {}
-        _ = terminate.recv() => info!("stopped at once"),
-        _ = interrupt.recv() => info!("stopped at once"),
-    }
+    info!(signal = name, "told to stop; once more hangs up the calls that are up");
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("told again: calls are hung up");
+    };
+    server.shutdown_or_hurry(again).await;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_banner(server: &Server) {
+/// `file`: the settings file that was named.
+fn print_banner(server: &Server, file: Option<&Path>) {
     println!("allo {} answers", env!("CARGO_PKG_VERSION"));
     println!("  SIP      {}", server.sip_addresses().join("  "));
     println!("  numbers  {}", server.numbers().join("  "));
@@ -35,9 +40,12 @@ fn print_banner(server: &Server) {
     if server.has_sample() {
         println!("  CRM      filled with sample customers; allo crm import replaces them by yours");
     }
+    // As it was started, so that the lines can be copied: `target/release/allo`.
+    let program = std::env::args().next().unwrap_or_else(|| "allo".to_owned());
+    let settings = file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
     println!("Try it:");
     if let Some(number) = server.numbers().iter().find(|number| !number.starts_with('+')) {
-        println!("  allo call {number} --from +79161112233 --keys \"12s,1\"");
+        println!("  {program} call {number} --from +79161112233 --keys \"12s,1\"{settings}");
     }
-    println!("  allo calls");
+    println!("  {program} calls{settings}");
 }

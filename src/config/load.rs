@@ -2,6 +2,7 @@
 //!
 //! All mistakes are named at once: a wrong value is noted, taken out, and the rest is read again.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -96,10 +97,17 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn read(mut self) -> Result<Config, ConfigError> {
         let (root, mistakes) = DeTable::parse_recoverable(self.text);
+        let mut told_lines = BTreeSet::new();
         for mistake in mistakes.iter().take(PROBLEMS_MAX) {
-            let hint = "texts and lengths of time stand in quotes: \"30s\"";
             let span = mistake.span().unwrap_or(0..0);
-            self.note(span, mistake.message().to_owned(), Some(hint.to_owned()));
+            // What follows on a line that was not understood is seldom a mistake of its own.
+            let start = span.start.min(self.text.len());
+            let line = self.text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+            if told_lines.insert(line) {
+                let wrong = self.text.get(span.clone()).unwrap_or_default();
+                let (message, hint) = in_plain_words(mistake.message(), wrong);
+                self.note(span, message, Some(hint.to_owned()));
+            }
         }
         if !self.problems.is_empty() {
             return Err(self.error());
@@ -228,14 +236,7 @@ impl<'a> Reader<'a> {
                 Err(mistake) => mistake,
             };
             let span = mistake.span().unwrap_or(0..0);
-            let message = match mistake.message().trim() {
-                message if let Some(key) = message.strip_prefix("missing field ") => {
-                    format!("{} is missing", key.replace('`', "\""))
-                }
-                message => message.to_owned(),
-            };
-            let quotes = message.starts_with("invalid type") && message.contains("expected a str");
-            let hint = quotes.then(|| "put it in quotes; a length of time is \"30s\"".to_owned());
+            let (message, hint) = wrong_value(mistake.message().trim());
             self.note(span.clone(), message, hint);
             if !remove_at(table, &span) {
                 return None;
@@ -306,6 +307,67 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// What the TOML parser says of text that is no TOML, for somebody who never heard of TOML.
+fn in_plain_words(message: &str, wrong: &str) -> (String, &'static str) {
+    let quotes = "texts and lengths of time stand in straight quotes: \"30s\"";
+    if message.starts_with("duplicate key") {
+        return ("this is already set above".to_owned(), "keep one of the two");
+    }
+    if message.contains("must be quoted") && wrong.starts_with(['“', '”', '«', '„']) {
+        return ("these quotes are not known".to_owned(), quotes);
+    }
+    if message.contains("must be quoted") {
+        return ("a text must be quoted".to_owned(), quotes);
+    }
+    if message.contains("unquoted key") {
+        let hint = "keys are Latin letters, digits and -; type it anew if it looks right";
+        return ("this is no name of a setting".to_owned(), hint);
+    }
+    if message.contains("array") {
+        let hint = "close the list above with ]: listen = [\"udp:0.0.0.0:5060\"]";
+        return ("the list above is not closed".to_owned(), hint);
+    }
+    if message.contains("basic string") {
+        return ("this text has no closing quote".to_owned(), "close it with \"");
+    }
+    (format!("this cannot be read here ({message})"), quotes)
+}
+
+/// What the types say of a value that is none of theirs: message and hint.
+fn wrong_value(message: &str) -> (String, Option<String>) {
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return (format!("{} is missing", key.replace('`', "\"")), None);
+    }
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let (word, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
+        let known = known.replace("one of ", "").replace('`', "\"");
+        let word = word.replace('`', "\"");
+        return (format!("{word} is not known here"), Some(format!("write {known}")));
+    }
+    let invalid = message.strip_prefix("invalid type: ");
+    let invalid = invalid.or_else(|| message.strip_prefix("invalid value: "));
+    let Some((found, wanted)) = invalid.and_then(|rest| rest.split_once(", expected ")) else {
+        return (message.to_owned(), None);
+    };
+    let found = match found.split(' ').next().unwrap_or_default() {
+        "string" => "a text".to_owned(),
+        "integer" | "floating" => found.rsplit(' ').next().unwrap_or_default().replace('`', ""),
+        "boolean" => "true or false".to_owned(),
+        "sequence" => "a list".to_owned(),
+        "map" => "a section".to_owned(),
+        _ => found.replace('`', ""),
+    };
+    let (wanted, hint) = match wanted {
+        "a sequence" => ("a list", "lists stand in square brackets: [\"…\", \"…\"]"),
+        "a string" => ("a text", "put it in quotes; a length of time is \"30s\""),
+        "socket address" => ("an address with its port", "write it like \"127.0.0.1:8080\""),
+        "u16" | "u32" | "u64" | "usize" => ("a whole number", "write digits only, without quotes"),
+        "a boolean" => ("yes or no", "write true or false, without quotes"),
+        other => return (format!("{found} cannot stand here; wanted is {other}"), None),
+    };
+    (format!("{found} cannot stand here; wanted is {wanted}"), Some(hint.to_owned()))
 }
 
 struct UnknownKey {
@@ -515,7 +577,7 @@ mod tests {
           |
         3 | trusted = ["10.0.0.0/8", "ten"]
           |           ^^^^^^^^^^^^^^^^^^^^^
-        allo.toml:5:14: invalid type: integer `30`, expected a string
+        allo.toml:5:14: 30 cannot stand here; wanted is a text
           |
         5 | dead-after = 30
           |              ^^
@@ -529,21 +591,22 @@ mod tests {
         7 | [wbe]
           |  ^^^
           = did you mean "web"?
-        allo.toml:10:10: unknown variant `oracle`, expected `embedded` or `sql`
+        allo.toml:10:10: "oracle" is not known here
            |
         10 | source = "oracle"
            |          ^^^^^^^^
+           = write "embedded" or "sql"
         "#);
     }
 
     #[test]
     fn a_syntax_mistake_has_its_place() {
         insta::assert_snapshot!(read("[rtp]\ndead-after = 30s\n", &[]).unwrap_err(), @r#"
-        allo.toml:2:14: string values must be quoted, expected literal string
+        allo.toml:2:14: a text must be quoted
           |
         2 | dead-after = 30s
           |              ^^^
-          = texts and lengths of time stand in quotes: "30s"
+          = texts and lengths of time stand in straight quotes: "30s"
         "#);
     }
 
@@ -644,7 +707,7 @@ mod tests {
         ALLO_SIP__LIMITS__CALLS: "many" is not a whole number
         ALLO_TRUNK__NAME: trunks can't be set by variables; write them into the file
         ALLO_WEB__LISTN: there is no setting "web.listn"; did you mean "listen"?
-        ALLO_SIP__LIMITS__CONNECTIONS: invalid type: string "7", expected u32
+        ALLO_SIP__LIMITS__CONNECTIONS: a text cannot stand here; wanted is a whole number; write digits only, without quotes
         ALLO_SIP__LISTEN: "5060" is not an address to listen on; write "udp:0.0.0.0:5060"
         "#);
     }

@@ -262,7 +262,12 @@ fn read_lines(
         };
         let number = line_of(text, &record);
         if record.len() != header.len() {
-            let message = format!("{} fields, but {} columns", record.len(), header.len());
+            let quote = match record.iter().any(|field| field.contains('\n')) {
+                true => "; perhaps a quote \" is opened and never closed",
+                false => "",
+            };
+            let (fields, columns) = (record.len(), header.len());
+            let message = format!("{fields} fields, but {columns} columns{quote}");
             mistakes.add(file, Some(number), None, message);
             continue;
         }
@@ -378,7 +383,11 @@ impl CustomerRow {
 }
 
 fn phone(text: &str, region: Region) -> Result<PhoneNumber, &'static str> {
-    PhoneNumber::parse(text, region).ok_or("not a phone number")
+    let number = PhoneNumber::parse(text, region).ok_or("not a phone number")?;
+    match number.has_possible_length() {
+        true => Ok(number),
+        false => Err("a digit is missing or one too many"),
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Source;
-use super::suggest::closest;
+use super::suggest::{closest, unseen};
 
 /// Findings of one file beyond this are dropped: nobody reads more.
 const FINDINGS_MAX: usize = 200;
@@ -142,6 +142,10 @@ impl<'a> Report<'a> {
         if self.findings.len() >= FINDINGS_MAX {
             return;
         }
+        let hint = match (unseen(&message), hint) {
+            (Some(unseen), Some(hint)) => Some(format!("{unseen}; {hint}")),
+            (unseen, hint) => unseen.or(hint),
+        };
         let finding = locate(self.source, severity, span, message, hint);
         if !self.findings.contains(&finding) {
             self.findings.push(finding);

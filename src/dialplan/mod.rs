@@ -37,6 +37,7 @@ pub use finding::{Finding, Severity};
 pub use graph::graph;
 pub use plan::Plan;
 pub use scenario::{PlanTest, parse_tests};
+pub use syntax::as_kdl;
 
 use crate::domain::Region;
 use crate::speech::Catalogue;

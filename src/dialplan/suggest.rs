@@ -21,6 +21,24 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// What the eye does not see in a message that quotes an admin's word and ours: Russian letters
+/// among Latin ones, and characters without a shape.
+pub fn unseen(message: &str) -> Option<String> {
+    let invisible =
+        |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    if message.contains(invisible) {
+        return Some("there is an invisible character in it: delete the word, type it anew".into());
+    }
+    let of_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let is_cyrillic = |c: &char| ('\u{400}'..='\u{4ff}').contains(c);
+    let mixed = message.split(|c| !of_word(c)).find(|word| {
+        word.contains(|c: char| c.is_ascii_alphabetic()) && word.contains(|c| is_cyrillic(&c))
+    })?;
+    let letters: Vec<String> = mixed.chars().filter(is_cyrillic).map(String::from).collect();
+    let letters = letters.join(", ");
+    Some(format!("Russian letters stand among the Latin ones of {mixed}: {letters}"))
+}
+
 /// Letters inserted, dropped, replaced, or swapped with their neighbour (optimal string alignment).
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
@@ -43,6 +61,16 @@ fn distance(a: &[char], b: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_that_only_look_right_are_named() {
+        assert_eq!(
+            unseen("step \"welсome\" is not defined").as_deref(),
+            Some("Russian letters stand among the Latin ones of welсome: с")
+        );
+        assert_eq!(unseen("step \"продажи\" is not defined"), None);
+        assert!(unseen("statement \"say\u{200b}\" is not known").is_some());
+    }
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {

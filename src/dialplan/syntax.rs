@@ -1,5 +1,7 @@
 //! KDL text → a tree of nodes with their places; syntax errors in an admin's words.
 
+use std::collections::BTreeSet;
+
 use kdl::{KdlDiagnostic, KdlDocument, KdlEntry, KdlNode, KdlValue};
 
 use super::finding::{Report, Span};
@@ -93,6 +95,12 @@ pub fn parse(report: &mut Report<'_>) -> Option<Vec<Node>> {
             None
         }
     }
+}
+
+/// A dialplan's text as KDL has it: `} else {` on one line is ours. All other bytes stay where they
+/// are.
+pub fn as_kdl(text: &str) -> String {
+    Braces::scan(text).with_else_on_lines_of_their_own(text)
 }
 
 /// What the braces of a file look like, texts and comments left aside.
@@ -269,14 +277,31 @@ fn value_span(text: &str, key: Span, entry: Span) -> Span {
 }
 
 fn translate_all(report: &mut Report<'_>, braces: &Braces, diagnostics: &[KdlDiagnostic]) {
+    let text = report.source.text.as_str();
+    let mut told_lines = BTreeSet::new();
+    let mut puzzles = Vec::new();
     for diagnostic in diagnostics {
         // Braces are told of below: after another mistake the KDL parser miscounts them.
-        let text = report.source.text.get(diagnostic.span.offset()..).unwrap_or_default();
+        let here = text.get(diagnostic.span.offset()..).unwrap_or_default();
         let of_braces = says(diagnostic, "No closing '}'")
             || says(diagnostic, "was not found after nodes")
-            || text.starts_with('}');
-        if !of_braces {
-            translate(report, diagnostic);
+            || here.starts_with('}');
+        if of_braces {
+            continue;
+        }
+        let span = span_of(text, diagnostic);
+        match understood(text, span, diagnostic) {
+            Some((token, message, hint)) => {
+                told_lines.insert(line_of(text, span));
+                report.error_hint(token, message, hint);
+            }
+            None => puzzles.push(span),
+        }
+    }
+    // The KDL parser often says several times that it does not understand a line.
+    for span in puzzles {
+        if told_lines.insert(line_of(text, span)) {
+            puzzled(report, span);
         }
     }
     if let Some(at) = braces.unopened {
@@ -293,46 +318,56 @@ fn translate_all(report: &mut Report<'_>, braces: &Braces, diagnostics: &[KdlDia
     if !report.has_errors()
         && let Some(first) = diagnostics.first()
     {
-        translate(report, first);
+        puzzled(report, span_of(text, first));
     }
     if !report.has_errors() {
         report.error(Span::default(), "this is not a KDL file");
     }
 }
 
+fn span_of(text: &str, diagnostic: &KdlDiagnostic) -> Span {
+    let start = diagnostic.span.offset().min(text.len());
+    Span::new(start, (start + diagnostic.span.len()).min(text.len()))
+}
+
+fn line_of(text: &str, span: Span) -> usize {
+    text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()
+}
+
 fn says(diagnostic: &KdlDiagnostic, words: &str) -> bool {
     diagnostic.message.as_deref().is_some_and(|message| message.contains(words))
 }
 
-fn translate(report: &mut Report<'_>, diagnostic: &KdlDiagnostic) {
-    let text = report.source.text.clone();
-    let start = diagnostic.span.offset().min(text.len());
-    let span = Span::new(start, (start + diagnostic.span.len()).min(text.len()));
+/// Place, message and hint, if we can tell what an admin meant to write.
+fn understood(
+    text: &str,
+    span: Span,
+    diagnostic: &KdlDiagnostic,
+) -> Option<(Span, String, String)> {
+    let told = |message: &str, hint: &str| Some((span, message.to_owned(), hint.to_owned()));
     if says(diagnostic, "Unexpected newline in single-line") {
-        let hint = "close the text with \" on the same line";
-        return report.error_hint(span, "this text has no closing quote", hint);
+        return told("this text has no closing quote", "close the text with \" on the same line");
     }
-    if let Some((token, message, hint)) = suspicious_token(&text, span) {
-        return report.error_hint(token, message, hint);
+    if let Some(found) = suspicious_token(text, span) {
+        return Some(found);
     }
-    let here = text.get(span.start..).unwrap_or_default();
-    if follows_a_block(&text, span.start) {
-        return report.error_hint(
-            span,
-            "a block ends its line; nothing may follow the }",
-            "put this on a line of its own (or a ; after the })",
-        );
+    if follows_a_block(text, span.start) {
+        let hint = "put this on a line of its own (or a ; after the })";
+        return told("a block ends its line; nothing may follow the }", hint);
     }
-    if here.starts_with('=') {
+    if text.get(span.start..).unwrap_or_default().starts_with('=') {
         let hint = "a property is written name=\"value\" after the name of its line";
-        return report.error_hint(span, "a line cannot have = here", hint);
+        return told("a line cannot have = here", hint);
     }
-    let message = diagnostic.message.as_deref().unwrap_or("unexpected text").to_lowercase();
-    let hint = diagnostic.help.clone().unwrap_or_else(|| {
-        "a line is: name \"argument\" property=\"value\" { block }; texts stand in straight double quotes"
-            .to_owned()
-    });
-    report.error_hint(span, format!("this cannot be read here ({message})"), hint);
+    None
+}
+
+fn puzzled(report: &mut Report<'_>, span: Span) {
+    report.error_hint(
+        span,
+        "this cannot be read here",
+        "a line is: name \"argument\" property=\"value\" { block }; texts stand in straight double quotes",
+    );
 }
 
 /// Whether a `}` stands before this place on the same line.
@@ -350,6 +385,9 @@ fn suspicious_token(text: &str, span: Span) -> Option<(Span, String, String)> {
         let c = rest.chars().next()?;
         if in_text || c == '"' {
             if c == '"' {
+                if !in_text && let Some(found) = quote_after_a_word(text, at) {
+                    return Some(found);
+                }
                 in_text = !in_text;
             }
             at += if c == '\\' {
@@ -382,7 +420,30 @@ fn suspicious_token(text: &str, span: Span) -> Option<(Span, String, String)> {
     None
 }
 
+/// `greeting"` and `r"greeting"`: a quote that stands right behind a word.
+fn quote_after_a_word(text: &str, quote: usize) -> Option<(Span, String, String)> {
+    let before = &text[..quote];
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.');
+    let word = &before[before.trim_end_matches(is_word).len()..];
+    if word.is_empty() || before[..before.len() - word.len()].ends_with('"') {
+        return None;
+    }
+    let span = Span::new(quote - word.len(), quote + 1);
+    let (message, hint) = match word {
+        "r" => ("raw texts are written #\"…\"#", "or write a plain text: \"…\"".to_owned()),
+        _ => ("this text has no opening quote", format!("write \"{word}\"")),
+    };
+    Some((span, message.to_owned(), hint))
+}
+
 fn suspicion(token: &str) -> Option<(String, String)> {
+    if token.starts_with('[') || token.ends_with(']') {
+        let hint = "write the pieces one after another: say \"greeting\" \"closed\"";
+        return Some(("there are no square brackets here".into(), hint.into()));
+    }
+    if token == "#" {
+        return Some(("a remark begins with //".into(), "write // in the place of #".into()));
+    }
     let word = token.trim_end_matches(',');
     if word.len() < token.len() {
         let hint = "leave the comma out: arguments are separated by spaces";

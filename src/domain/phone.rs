@@ -75,6 +75,12 @@ impl PhoneNumber {
         (8..=16).contains(&e164.len()).then_some(Self(e164))
     }
 
+    /// Whether the country has numbers of this length: a digit lost or doubled in typing shows.
+    pub fn has_possible_length(&self) -> bool {
+        let parsed = PHONE_NUMBER_UTIL.parse(&self.0, None);
+        parsed.is_ok_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
+    }
+
     /// The whole number, for dialling and for the database; never for a log.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use kdl::{KdlDocument, KdlNode, KdlValue};
 
+use crate::dialplan::as_kdl;
 use crate::domain::{Language, RecordingId};
 use crate::speech::{self, Format};
 
@@ -22,7 +23,7 @@ impl Wanted {
     /// # Errors
     /// A file that is not KDL; `allo check` says where.
     pub fn add_plan(&mut self, kdl: &str) -> Result<(), String> {
-        let document = KdlDocument::parse_v2(kdl)
+        let document = KdlDocument::parse_v2(&as_kdl(kdl))
             .map_err(|error| format!("not a dialplan ({error}); allo check says more"))?;
         let declared = document.get_arg("language").and_then(KdlValue::as_string);
         let language = declared.and_then(|code| code.parse().ok()).unwrap_or_default();

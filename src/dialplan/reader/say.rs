@@ -51,10 +51,15 @@ impl Reader<'_, '_> {
         if let Some(meant) = closest(&text.value, known) {
             message.push_str(&format!("; did you mean \"{meant}\"?"));
         }
-        let hint = format!(
-            "recordings are listed in prompts/{}/catalogue.tsv; a text to be spoken has a space in it",
-            self.language
-        );
+        let name = text.value.split(':').next().unwrap_or_default();
+        let hint = if crate::dialplan::names::NAMES.iter().any(|(known, _, _)| *known == name) {
+            format!("a value stands in braces: \"{{{}}}\"", text.value)
+        } else {
+            format!(
+                "recordings are listed in prompts/{}/catalogue.tsv; a text to be spoken has a space in it",
+                self.language
+            )
+        };
         self.report.error_hint(text.span, message, hint);
         None
     }
