@@ -355,6 +355,22 @@ async fn calls_are_kept_through_sigterm_and_told_apart_after_a_crash() {
     assert_eq!(lost, 1, "{listed:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_by_mistake_leaves_the_calls_of_the_first_alone() {
+    let server = Server::start(setup()).await;
+    let call = server.call("+79035550142", "200").await;
+    hears(&call, &["points-are"]).await;
+    eventually("the call is in the database", Duration::from_secs(10), async || {
+        (!calls(&server).is_empty()).then_some(())
+    })
+    .await;
+    let second = server.allo(&["serve"]);
+    assert_eq!(second.status.code(), Some(1));
+    let listed = calls(&server);
+    assert!(listed.iter().all(|call| call["end-reason"] != "lost"), "{listed:#?}");
+    call.hang_up().await;
+}
+
 fn calls(server: &Server) -> Vec<serde_json::Value> {
     let output = server.allo(&["calls", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -64,10 +64,6 @@ impl Server {
         }
         let store = Store::open(&config.database.url).await?;
         let has_sample = fill_sample(&config, &store).await?;
-        let lost = store.close_lost_calls(clock.now()).await?;
-        if lost > 0 {
-            warn!(calls = lost, "calls were up when the server died; closed as lost");
-        }
         let database = store.clone();
         let health = Health::new(move || {
             let database = database.clone();
@@ -81,6 +77,11 @@ impl Server {
             .context("the RTP engine can't start")?;
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
         let stack = SipStack::start(sip_settings(&config), sip_events).await?;
+        // Only now, when the ports are ours, is it sure that no other server has these calls.
+        let lost = store.close_lost_calls(clock.now()).await?;
+        if lost > 0 {
+            warn!(calls = lost, "calls were up when the server died; closed as lost");
+        }
         let (control, controls) = mpsc::channel(16);
         let (calls_up, calls_up_seen) = watch::channel(0);
         let calls = store.writer();

@@ -27,6 +27,9 @@ const PTIME_MAX_MS: u16 = 60;
 pub(super) const FRAME_BYTES_MAX: usize =
     HEADER_BYTES + PTIME_MAX_MS as usize * SAMPLES_PER_MS as usize;
 
+/// What phones send in silence, agreed on or not (RFC 3389 §4).
+const COMFORT_NOISE: u8 = 13;
+
 /// Packets in a row by which a peer is believed to have another port than it said: 80 ms.
 const PROBATION: u8 = 4;
 
@@ -226,7 +229,8 @@ impl Leg {
         let audio = packet.payload_type == session.receive_payload_type;
         let event =
             session.telephone_event.is_some_and(|event| event.receive == packet.payload_type);
-        if !self.far.admits(from, audio || event) {
+        let noise = packet.payload_type == COMFORT_NOISE;
+        if !self.far.admits(from, audio || event || noise) {
             self.refused += 1;
             return;
         }

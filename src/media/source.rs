@@ -53,17 +53,19 @@ impl Source {
         true
     }
 
-    /// Whether a packet from there is heard. Only a `credible` one, with content as agreed, locks.
+    /// Whether a packet from there is heard. Only a `credible` one, with content as agreed, locks;
+    /// any other is at least a sign of life if it comes from the negotiated address.
     pub fn admits(&mut self, source: SocketAddr, credible: bool) -> bool {
         match self.lock {
             Lock::Certain(peer) => return peer == source,
             Lock::Believed(peer) if peer == source => return true,
             Lock::Open | Lock::Candidate(..) | Lock::Believed(_) => {}
         }
+        let is_negotiated = self.negotiated.is_some_and(|peer| is_same(peer, source));
         if !credible {
-            return false;
+            return is_negotiated;
         }
-        if self.negotiated.is_some_and(|peer| is_same(peer, source)) {
+        if is_negotiated {
             self.lock = Lock::Certain(source);
             return true;
         }
@@ -188,6 +190,13 @@ mod tests {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
         (0..9).for_each(|_| assert!(!source.admits(at("192.0.2.1:5555"), false)));
         assert_eq!(source.target(), Some(at("192.0.2.1:4000")));
+    }
+
+    #[test]
+    fn whatever_comes_from_the_negotiated_address_is_a_sign_of_life() {
+        let mut source = source("192.0.2.1", "192.0.2.1:4000");
+        assert!(source.admits(at("192.0.2.1:4000"), false));
+        assert_eq!(source.lock, Lock::Open);
     }
 
     #[test]
