@@ -328,9 +328,10 @@ impl Owner {
         }
         self.take(now_ms, first);
         for _ in 1..BATCH {
-            let Ok(next) = self.inbound.try_recv() else { break };
-            self.take(now_ms, next);
+            // At once: what comes next may be the end of the connection that waits for this answer.
             self.flush();
+            let Ok(next) = self.inbound.try_recv() else { return };
+            self.take(now_ms, next);
         }
     }
 
@@ -445,6 +446,34 @@ mod tests {
         stream.write_all(tail.as_bytes()).await.unwrap();
         let text = read_until(&mut stream, "Call-ID: c2").await;
         assert!(text.contains("Call-ID: c1"));
+        stack.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_message_that_ends_its_connection_is_answered_before() {
+        let (stack, _events) = start(Limits::default(), 8).await;
+        let mut stream = connect(&stack).await;
+        stream.write_all(b"\r\n\r\n").await.unwrap();
+        assert_eq!(read_until(&mut stream, "\r\n").await, "\r\n");
+        let bad =
+            request("OPTIONS", 1, nowhere()).replace("Content-Length: 0", "Content-Length: x");
+        stream.write_all(bad.as_bytes()).await.unwrap();
+        read_until(&mut stream, "SIP/2.0 400").await;
+        stack.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_peer_closed_makes_room_soon() {
+        let limits = Limits { connections_max: 1, ..Limits::default() };
+        let (stack, _events) = start(limits, 8).await;
+        let mut first = connect(&stack).await;
+        first.write_all(request("OPTIONS", 1, nowhere()).as_bytes()).await.unwrap();
+        // Half-closed: the peer sends no more, but still waits for its answer.
+        first.shutdown().await.unwrap();
+        read_until(&mut first, "SIP/2.0 200").await;
+        let mut rest = [0; 16];
+        let closed = tokio::time::timeout(Duration::from_secs(5), first.read(&mut rest)).await;
+        assert_eq!(closed.unwrap().unwrap_or(0), 0);
         stack.shutdown().await;
     }
 

@@ -128,8 +128,7 @@ impl Agent {
         {
             response.set_body(SDP, description.offer());
         }
-        let cseq = headers.cseq().map_or(0, |cseq| cseq.number);
-        self.await_ack(now_ms, id, cseq, &response, we_offer, false);
+        self.await_ack(now_ms, id, server, &response, we_offer, false);
         self.respond(now_ms, server, &response);
     }
 

@@ -10,6 +10,7 @@ use crate::domain::LegId;
 
 impl Agent {
     pub(super) fn request(&mut self, now_ms: u64, flow: Flow, request: Request) {
+        let back = flow.back(&request.headers);
         let key = transaction::key(&request, &transaction::method_of(&request));
         let key = self.tokens.digest(&key);
         let known = self.by_key.get(&key).copied();
@@ -23,7 +24,7 @@ impl Agent {
         if let Some(id) = known {
             if let Some(server) = self.servers.get_mut(&id) {
                 // The answer goes where the question came from this time.
-                server.flow = flow;
+                server.flow = back;
             }
             self.drive_server(now_ms, id, server::Transaction::repeated);
             return;
@@ -33,14 +34,14 @@ impl Agent {
             let busy =
                 Response::answering(&request.headers, Status::SERVICE_UNAVAILABLE, Some(&tag));
             let busy = self.with_retry_after(busy);
-            self.outbox.packets.push((flow, busy.to_bytes()));
+            self.outbox.packets.push((back, busy.to_bytes()));
             return;
         }
-        let id = self.open(now_ms, flow, &request, key);
+        let id = self.open(now_ms, back, &request, key);
         self.dispatch(now_ms, id, flow, request);
     }
 
-    /// Opens a server transaction.
+    /// Opens a server transaction whose answers go out on `flow`.
     fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
         let id = self.next_id();
         let reliable = flow.transport().is_reliable();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::border::{Offer, RefuseStatus, SipEvent};
 use super::super::dialog::Dialog;
 use super::super::message::body::{self, Session};
-use super::super::message::{HeaderName, Headers, Request, Response, Status};
+use super::super::message::{HeaderName, Headers, Request, Response, Status, Uri};
 use super::super::offer_answer::{LocalDescription, Refusal, check_offer};
 use super::super::transport::Flow;
 use super::identity::caller_id;
@@ -14,6 +14,18 @@ use super::timers::Due;
 use super::tokens::tag_of;
 use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED};
 use crate::domain::{EndReason, EndedBy, LegId, LocalMedia};
+
+/// Who is called: the user part. The parameters of a telephone number that may stand in it
+/// (RFC 3261 §19.1.6: `+78003334455;npdi`) are no part of the number; other users are kept whole.
+fn dialled(uri: &Uri) -> String {
+    let mut user = uri.user().unwrap_or_default();
+    let is_number =
+        |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b"+-.()*#".contains(&b));
+    if let Some(at) = user.find(';').filter(|at| is_number(&user[..*at])) {
+        user.truncate(at);
+    }
+    user
+}
 
 impl Agent {
     /// An INVITE outside of any dialog.
@@ -28,7 +40,7 @@ impl Agent {
         };
         let source = flow.remote;
         let caller = caller_id(&request, self.settings.trusts(source.ip()), self.settings.region);
-        let dialled = request.uri.user().unwrap_or_default();
+        let dialled = dialled(&request.uri);
         let local = flow.local;
         let peer_allows_update = request.headers.lists(&HeaderName::Allow, "UPDATE");
         let reliable = request.headers.lists(&HeaderName::Require, "100rel");
@@ -84,14 +96,22 @@ impl Agent {
 
     /// The SDP of an INVITE or UPDATE; 415 if the body is something else.
     pub(super) fn offer_in(&mut self, request: &Request) -> Result<Option<Bytes>, Response> {
-        let encoding = request.headers.text(&HeaderName::ContentEncoding);
+        let headers = &request.headers;
+        let encoding = headers.text(&HeaderName::ContentEncoding);
         let plain = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
+        // RFC 3261 §20.11: a body that may be ignored is ignored when it is not understood.
+        let optional = headers
+            .text(&HeaderName::ContentDisposition)
+            .is_some_and(|text| text.to_ascii_lowercase().contains("handling=optional"));
         match body::session(&request.headers, &request.body) {
             Session::Absent => Ok(None),
             Session::Sdp(offer) if plain => Ok(Some(offer)),
+            Session::Sdp(_) | Session::Unknown if optional => Ok(None),
             Session::Sdp(_) | Session::Unknown => {
-                let response = self.reply(&request.headers, Status::UNSUPPORTED_MEDIA_TYPE);
-                Err(response.with(HeaderName::Accept, SDP))
+                let response = self.reply(headers, Status::UNSUPPORTED_MEDIA_TYPE);
+                Err(response
+                    .with(HeaderName::Accept, SDP)
+                    .with(HeaderName::AcceptEncoding, "identity"))
             }
         }
     }
@@ -259,8 +279,7 @@ impl Agent {
         if let Some(sdp) = sdp {
             response.set_body(SDP, sdp);
         }
-        let cseq = headers.cseq().map_or(0, |cseq| cseq.number);
-        self.await_ack(now_ms, id, cseq, &response, with_offer, true);
+        self.await_ack(now_ms, id, pending.server, &response, with_offer, true);
         self.respond(now_ms, pending.server, &response);
     }
 
@@ -269,7 +288,7 @@ impl Agent {
         &mut self,
         now_ms: u64,
         id: LegId,
-        cseq: u32,
+        server: u64,
         response: &Response,
         with_offer: bool,
         first: bool,
@@ -277,9 +296,10 @@ impl Agent {
         let timing = self.settings.timing;
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let interval_ms = timing.t1_ms;
+        let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
         let response = response.to_bytes();
         leg.unacknowledged =
-            Some(Unacknowledged { cseq, response, interval_ms, with_offer, first });
+            Some(Unacknowledged { cseq, server, response, interval_ms, with_offer, first });
         self.timers.arm(now_ms + interval_ms, Due::RepeatAccepted { leg: id, cseq });
         self.timers.arm(now_ms + timing.give_up_ms(), Due::AckMissing { leg: id, cseq });
     }
@@ -287,10 +307,11 @@ impl Agent {
     pub(super) fn repeat_accepted(&mut self, now_ms: u64, id: LegId, cseq: u32) {
         let t2_ms = self.settings.timing.t2_ms;
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let flow = leg.dialog.flow;
+        let dialog_flow = leg.dialog.flow;
         let waiting = leg.unacknowledged.as_mut().filter(|waiting| waiting.cseq == cseq);
         let Some(waiting) = waiting else { return };
         waiting.interval_ms = (waiting.interval_ms * 2).min(t2_ms);
+        let flow = self.servers.get(&waiting.server).map_or(dialog_flow, |server| server.flow);
         self.outbox.packets.push((flow, waiting.response.clone()));
         let at_ms = now_ms + waiting.interval_ms;
         self.timers.arm(at_ms, Due::RepeatAccepted { leg: id, cseq });

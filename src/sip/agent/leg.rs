@@ -71,6 +71,8 @@ pub struct Provisional {
 #[derive(Debug)]
 pub struct Unacknowledged {
     pub cseq: u32,
+    /// The transaction of its INVITE.
+    pub server: u64,
     pub response: Bytes,
     pub interval_ms: u64,
     /// The 2xx holds our offer; the ACK brings the answer.

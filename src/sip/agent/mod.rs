@@ -119,12 +119,13 @@ impl Agent {
             }
             Parsed::Response(response) => self.response(now_ms, &response),
             Parsed::Fault(fault) => {
+                let back = flow.back(&fault.headers);
                 let tag = self.stateless_tag(&fault.headers);
                 if let Some(response) = fault.response(flow.remote, &tag) {
                     let why = fault.why;
                     tracing::debug!(source = %flow.remote, why, "a malformed request was refused");
                     let response = response.with(HeaderName::Server, SERVER);
-                    self.outbox.packets.push((flow, response.to_bytes()));
+                    self.outbox.packets.push((back, response.to_bytes()));
                 }
             }
             Parsed::Nothing => {}

@@ -31,9 +31,12 @@ impl Agent {
     pub(super) fn hang_up(&mut self, now_ms: u64, id: LegId, by: EndedBy, reason: EndReason) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match leg.stage {
-            Stage::Pending(_) => {
+            Stage::Pending(ref pending) => {
+                let no_prack = pending.provisional.as_ref().is_some_and(|p| !p.acknowledged);
                 let status = match reason {
                     EndReason::Shutdown => Status::SERVICE_UNAVAILABLE,
+                    // RFC 3262 §3: a caller who sends no PRACK gets a 5xx.
+                    _ if no_prack => Status::SERVER_INTERNAL_ERROR,
                     _ => Status::TEMPORARILY_UNAVAILABLE,
                 };
                 self.finish_pending_with(now_ms, id, status, by, reason);

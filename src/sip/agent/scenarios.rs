@@ -453,6 +453,64 @@ fn a_reliable_answer_that_is_never_acknowledged_ends_the_invite() {
 }
 
 #[test]
+fn a_call_that_ends_while_its_prack_is_missing_is_refused_with_a_5xx() {
+    let mut scene = Scene::new();
+    scene.invite("Require: 100rel\r\n");
+    assert_eq!(codes(&scene.answer()), [183]);
+    let leg = scene.leg();
+    assert_eq!(codes(&scene.tell(SipCommand::Hangup { leg })), [500]);
+}
+
+#[test]
+fn a_caller_who_names_another_port_is_answered_there_each_time() {
+    let mut scene = Scene::new();
+    let to = |scene: &mut Scene| -> Vec<String> {
+        let packets = scene.agent.outbox().packets.drain(..);
+        packets.map(|(flow, _)| flow.remote.to_string()).collect()
+    };
+    let flow = Flow {
+        link: Link::Udp(0),
+        remote: "127.0.0.1:49999".parse().unwrap(),
+        local: "127.0.0.1:5060".parse().unwrap(),
+    };
+    scene.cseq = 1;
+    let invite = scene.request("INVITE", 1, "Content-Type: application/sdp\r\n", OFFER);
+    scene.agent.receive(scene.now_ms, flow, parse(&Bytes::from(invite)));
+    scene.take_offer();
+    let media = LocalMedia { ip: "127.0.0.1".parse().unwrap(), rtp_port: 20_000 };
+    let leg = scene.leg();
+    scene.agent.command(scene.now_ms, SipCommand::Answer { leg, media });
+    assert_eq!(to(&mut scene), [PHONE]);
+    scene.agent.tick(scene.now_ms + 500);
+    assert_eq!(to(&mut scene), [PHONE]);
+}
+
+#[test]
+fn the_parameters_of_a_dialled_number_are_no_part_of_it() {
+    let mut scene = Scene::new();
+    for (user, dialled) in [
+        ("+7-800-333-44-55;npdi;rn=+7800", "+7-800-333-44-55"),
+        ("100;phone-context=+7", "100"),
+        ("user;par=u%40example.net", "user;par=u@example.net"),
+    ] {
+        scene.cseq += 1;
+        let invite = scene.request("INVITE", scene.cseq, "", "");
+        let invite = invite.replace("sip:100@127.0.0.1 SIP", &format!("sip:{user}@127.0.0.1 SIP"));
+        scene.send(&invite.replace("call-1", user));
+        assert_eq!(scene.take_offer().unwrap().dialled, dialled);
+    }
+}
+
+#[test]
+fn a_body_that_may_be_ignored_is() {
+    let mut scene = Scene::new();
+    let optional = "Content-Disposition: render;handling=optional\r\n";
+    let text = format!("Content-Type: text/plain\r\n{optional}");
+    assert_eq!(codes(&scene.next("INVITE", &text, "hello")), [0; 0]);
+    assert!(scene.take_offer().is_some());
+}
+
+#[test]
 fn session_intervals_that_are_too_short_are_refused() {
     let mut scene = Scene::new();
     let refused = scene.invite("Supported: timer\r\nSession-Expires: 30\r\n");

@@ -57,6 +57,18 @@ impl Via {
         (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty()).then_some(branch)
     }
 
+    /// Where the answer to a datagram goes (RFC 3261 §18.2.2, RFC 3581 §4): without `rport` to the
+    /// port that the sender names, which need not be the one that it sends from. That is believed
+    /// only beside the address that the datagram came from: any other was changed by a NAT on the
+    /// way, or is a name, and then the way back is the way that it came.
+    pub fn answer_to(&self, source: SocketAddr) -> SocketAddr {
+        let same_address = parse_ip(&self.host) == Some(source.ip());
+        match self.port.filter(|_| same_address && !self.params.has("rport")) {
+            Some(port) if port != 0 => SocketAddr::new(source.ip(), port),
+            Some(_) | None => source,
+        }
+    }
+
     /// Notes where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
     pub fn stamp(&mut self, source: SocketAddr) {
         let asks_for_port = self.params.has("rport");
@@ -372,6 +384,23 @@ mod tests {
             stamped("SIP/2.0/UDP a.b:5060;rport;branch=x;received=9.9.9.9"),
             "SIP/2.0/UDP a.b:5060;branch=x;received=2001:db8::9:1;rport=4000"
         );
+    }
+
+    #[test]
+    fn answers_go_to_the_named_port_unless_a_nat_is_between() {
+        let source = "192.0.2.1:4000".parse().unwrap();
+        let answered = |text| Via::parse(text).unwrap().answer_to(source).to_string();
+        assert_eq!(answered("SIP/2.0/UDP 192.0.2.1:5062;branch=x"), "192.0.2.1:5062");
+        for text in [
+            "SIP/2.0/UDP 192.0.2.1:5062;rport;branch=x",
+            "SIP/2.0/UDP 192.0.2.1:5062;rport=4000;branch=x",
+            "SIP/2.0/UDP 10.0.0.1:5062;branch=x",
+            "SIP/2.0/UDP pc.example.com:5062;branch=x",
+            "SIP/2.0/UDP 192.0.2.1:0;branch=x",
+            "SIP/2.0/UDP 192.0.2.1;branch=x",
+        ] {
+            assert_eq!(answered(text), "192.0.2.1:4000", "{text}");
+        }
     }
 
     #[test]

@@ -48,7 +48,9 @@ header_names! {
     ContentLength "Content-Length" "l";
     ContentType "Content-Type" "c";
     ContentEncoding "Content-Encoding" "e";
+    ContentDisposition "Content-Disposition";
     Accept "Accept";
+    AcceptEncoding "Accept-Encoding";
     Allow "Allow";
     Supported "Supported" "k";
     Unsupported "Unsupported";
@@ -84,8 +86,9 @@ pub struct Header {
 pub struct Headers(Vec<Header>);
 
 impl Headers {
-    /// A message with more header lines is refused.
-    pub const COUNT_MAX: usize = 256;
+    /// A message with more header lines is refused: 60,000 bytes of lines as long as they usually
+    /// are have room.
+    pub const COUNT_MAX: usize = 2_048;
 
     pub fn iter(&self) -> impl Iterator<Item = &Header> {
         self.0.iter()
@@ -169,6 +172,11 @@ impl Headers {
             grammar::list(&line).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         self.lines(name).flat_map(split).collect()
+    }
+
+    /// Copies the first field of this name from another message.
+    pub fn copy_first(&mut self, name: &HeaderName, from: &Self) {
+        self.0.extend(from.0.iter().find(|header| header.name == *name).cloned());
     }
 
     /// Copies all fields of this name from another message.

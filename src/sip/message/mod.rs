@@ -119,7 +119,7 @@ impl Response {
     pub fn answering(request: &Headers, status: Status, to_tag: Option<&str>) -> Self {
         let mut headers = Headers::default();
         headers.copy(&HeaderName::Via, request);
-        headers.copy(&HeaderName::From, request);
+        headers.copy_first(&HeaderName::From, request);
         match (request.raw(&HeaderName::To), to_tag) {
             (Some(to), Some(tag)) if !has_tag(to) => {
                 headers.push(HeaderName::To, [&to[..], b";tag=", tag.as_bytes()].concat());
@@ -127,8 +127,8 @@ impl Response {
             (Some(to), _) => headers.push(HeaderName::To, to.clone()),
             (None, _) => {}
         }
-        headers.copy(&HeaderName::CallId, request);
-        headers.copy(&HeaderName::CSeq, request);
+        headers.copy_first(&HeaderName::CallId, request);
+        headers.copy_first(&HeaderName::CSeq, request);
         Self { status, reason: status.reason().into(), headers, body: Bytes::new() }
     }
 

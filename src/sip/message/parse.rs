@@ -294,6 +294,18 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_has_each_header_once() {
+        let text = "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+                    From: <sip:a>;tag=1\r\nFrom: <sip:b>;tag=2\r\nTo: <sip:c>\r\nTo: <sip:d>\r\n\
+                    Call-ID: 1\r\nCall-ID: 2\r\nCSeq: 1 OPTIONS\r\nCSeq: 2 OPTIONS\r\n\r\n";
+        let Parsed::Fault(fault) = parse(&Bytes::from(text)) else { panic!("two of each") };
+        let answer = fault.response("192.0.2.1:5060".parse().unwrap(), "t").unwrap();
+        for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
+            assert_eq!(answer.headers.count(&name), 1, "{}", name.as_str());
+        }
+    }
+
+    #[test]
     fn noise_is_nothing() {
         for text in ["", "\r\n\r\n", "hello", "GET / HTTP/1.1\r\n\r\n", "SIP/2.0 4294967301 x\r\n"]
         {

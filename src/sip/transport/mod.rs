@@ -10,7 +10,7 @@ pub mod udp;
 
 use std::net::SocketAddr;
 
-use super::message::Parsed;
+use super::message::{Headers, Parsed};
 use crate::config::Transport;
 
 /// One socket or connection.
@@ -36,6 +36,14 @@ impl Flow {
         match self.link {
             Link::Udp(_) => Transport::Udp,
             Link::Tcp(_) => Transport::Tcp,
+        }
+    }
+
+    /// The way for the answer to a request that came on this flow.
+    pub fn back(self, request: &Headers) -> Self {
+        match (self.transport(), request.via()) {
+            (Transport::Udp, Ok(via)) => Self { remote: via.answer_to(self.remote), ..self },
+            (Transport::Udp, Err(_)) | (Transport::Tcp, _) => self,
         }
     }
 }

@@ -21,6 +21,9 @@ use crate::sip::message::{Fault, Parsed, Status, parse};
 use crate::sip::settings::Limits;
 
 const BACKLOG: i32 = 1024;
+/// A peer that sends no more has so much time left to read what it is still answered. Longer, and
+/// peers that come and go would hold all connections that there may be.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// So many pieces that are no SIP are skipped on a connection, such as the rest of a body whose
 /// length was given too small; then it is closed.
 const NOISE_MAX: u32 = 8;
@@ -134,7 +137,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shar
     let still_writes = tokio::select! {
         end = reader.run() => match end {
             // The peer has sent all it wants to; it may still wait for our answer.
-            End::Finished => timeout(half_message, &mut writing).await.is_err(),
+            End::Finished => timeout(LAST_ANSWERS, &mut writing).await.is_err(),
             End::Unreadable => true,
             End::TimedOut => false,
         },
