@@ -231,7 +231,7 @@ impl EventLoop {
     async fn answer(&mut self, call: CallId) -> Option<Event> {
         let entry = self.calls.get_mut(&call)?;
         let leg = entry.leg;
-        match self.out.media.open(leg, entry.offer.source.ip()) {
+        match self.out.media.open(leg, entry.offer.source.ip(), entry.offer.local.ip()) {
             Ok(media) => {
                 entry.has_media = true;
                 self.tell_sip(SipCommand::Answer { leg, media }).await;

@@ -115,10 +115,12 @@ impl Drop for MediaEngine {
 
 impl MediaHandle {
     /// Binds a pair of ports for a leg whose signalling comes from `peer`. From now on packets are
-    /// accepted by the system; they are heard from the first [`MediaHandle::agree`] on. The address
-    /// family is the peer's.
-    pub fn open(&self, leg: LegId, peer: IpAddr) -> Result<LocalMedia, OpenError> {
-        let ip = address_for(peer, self.0.ip);
+    /// accepted by the system; they are heard from the first [`MediaHandle::agree`] on. They are
+    /// bound to [`MediaSettings::ip`](super::MediaSettings); where that is unspecified, to `local`,
+    /// the address of ours that the peer's packets arrive at, so that on a machine with several
+    /// addresses audio leaves from the one that was named to the peer.
+    pub fn open(&self, leg: LegId, peer: IpAddr, local: IpAddr) -> Result<LocalMedia, OpenError> {
+        let ip = address_for(peer, self.0.ip, local);
         let (port, sockets) = self.bind(ip)?;
         let open = OpenLeg { id: leg, signalling: peer, sockets, port };
         if !self.door(leg).send(Command::Open(Box::new(open))) {

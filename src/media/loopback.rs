@@ -114,7 +114,7 @@ fn socket(ip: IpAddr) -> UdpSocket {
 impl Phone {
     fn dial(house: &House, ip: IpAddr) -> Self {
         let leg = LegId(Uuid::now_v7());
-        let LocalMedia { rtp_port, .. } = house.engine.handle().open(leg, ip).unwrap();
+        let LocalMedia { rtp_port, .. } = house.engine.handle().open(leg, ip, ip).unwrap();
         let (rtp, rtcp) = (socket(ip), socket(ip));
         let session = MediaSession {
             codec: Codec::Pcma,
@@ -478,11 +478,11 @@ fn ports_that_ran_out_and_ports_in_use_are_told_apart() {
     let local = "127.0.0.1".parse().unwrap();
     let handle = house.engine.handle();
     let leg = LegId(Uuid::now_v7());
-    assert_eq!(handle.open(leg, local).unwrap().rtp_port, 14_132);
-    let error = handle.open(LegId(Uuid::now_v7()), local).unwrap_err();
+    assert_eq!(handle.open(leg, local, local).unwrap().rtp_port, 14_132);
+    let error = handle.open(LegId(Uuid::now_v7()), local, local).unwrap_err();
     assert_eq!(error.to_string(), "all RTP ports of 14130-14133 are in use");
     handle.close(leg); // and even then, the pair rests first
-    assert!(handle.open(LegId(Uuid::now_v7()), local).is_err());
+    assert!(handle.open(LegId(Uuid::now_v7()), local, local).is_err());
 }
 
 #[test]
@@ -502,6 +502,7 @@ fn the_end_of_the_engine_is_the_end_of_its_legs() {
     house.engine.shutdown();
     let closed = house.events.blocking_recv();
     assert!(matches!(closed, Some(MediaEvent::Closed { leg, .. }) if leg == phone.leg));
-    assert!(handle.open(LegId(Uuid::now_v7()), "127.0.0.1".parse().unwrap()).is_err());
+    let local = "127.0.0.1".parse().unwrap();
+    assert!(handle.open(LegId(Uuid::now_v7()), local, local).is_err());
     handle.close(phone.leg);
 }

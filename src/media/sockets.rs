@@ -27,13 +27,18 @@ impl Sockets {
     }
 }
 
-/// The address to bind for this peer: ours, if the peer can reach it by its address family.
-pub(super) fn address_for(peer: IpAddr, ours: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(_) if ours.is_ipv6() => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) if ours.is_ipv4() => Ipv6Addr::UNSPECIFIED.into(),
-        IpAddr::V4(_) | IpAddr::V6(_) => ours,
-    }
+/// The address to bind for this peer, of the peer's address family: `ours`, if it names one, else
+/// `local`, where the peer's signalling arrives.
+pub(super) fn address_for(peer: IpAddr, ours: IpAddr, local: IpAddr) -> IpAddr {
+    let suits = |ip: &IpAddr| ip.is_ipv4() == peer.to_canonical().is_ipv4();
+    // A link-local address means nothing without its interface, which is not told here.
+    let is_whole = |ip: &IpAddr| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let named =
+        [ours, local].into_iter().find(|ip| suits(ip) && is_whole(ip) && !ip.is_unspecified());
+    named.unwrap_or(match peer.to_canonical() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    })
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -71,14 +76,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_served_in_its_own_address_family() {
-        let ours: IpAddr = "192.0.2.1".parse().unwrap();
-        assert_eq!(address_for("198.51.100.7".parse().unwrap(), ours), ours);
-        assert_eq!(address_for("::ffff:198.51.100.7".parse().unwrap(), ours), ours);
-        assert_eq!(
-            address_for("2001:db8::1".parse().unwrap(), ours),
-            "::".parse::<IpAddr>().unwrap()
-        );
+    fn the_bound_address_suits_the_peer_and_is_the_one_named_to_it() {
+        let bound = |peer: &str, ours: &str, local: &str| {
+            let [peer, ours, local] = [peer, ours, local].map(|ip| ip.parse().unwrap());
+            address_for(peer, ours, local).to_string()
+        };
+        assert_eq!(bound("198.51.100.7", "0.0.0.0", "192.0.2.1"), "192.0.2.1");
+        assert_eq!(bound("198.51.100.7", "192.0.2.9", "192.0.2.1"), "192.0.2.9");
+        assert_eq!(bound("::ffff:198.51.100.7", "192.0.2.9", "192.0.2.1"), "192.0.2.9");
+        assert_eq!(bound("2001:db8::1", "192.0.2.9", "2001:db8::9"), "2001:db8::9");
+        assert_eq!(bound("2001:db8::1", "0.0.0.0", "192.0.2.1"), "::");
+        assert_eq!(bound("fe80::1", "::", "fe80::9"), "::");
+        assert_eq!(bound("198.51.100.7", "0.0.0.0", "0.0.0.0"), "0.0.0.0");
     }
 
     #[test]
