@@ -9,8 +9,8 @@ use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED, Server};
 use crate::domain::LegId;
 
 impl Agent {
-    pub(super) fn request(&mut self, now_ms: u64, flow: Flow, request: Request) {
-        let back = flow.back(&request.headers);
+    /// A request came on `flow`; its answers go out on `back`.
+    pub(super) fn request(&mut self, now_ms: u64, flow: Flow, back: Flow, request: Request) {
         let key = transaction::key(&request, &transaction::method_of(&request));
         let key = self.tokens.digest(&key);
         let known = self.by_key.get(&key).copied();

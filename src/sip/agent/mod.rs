@@ -114,18 +114,17 @@ impl Agent {
     pub fn receive(&mut self, now_ms: u64, flow: Flow, parsed: Parsed) {
         match parsed {
             Parsed::Request(mut request) => {
-                request.stamp_via(flow.remote);
-                self.request(now_ms, flow, request);
+                let back = flow.back(request.stamp_via(flow.remote));
+                self.request(now_ms, flow, back, request);
             }
             Parsed::Response(response) => self.response(now_ms, &response),
             Parsed::Fault(fault) => {
-                let back = flow.back(&fault.headers);
                 let tag = self.stateless_tag(&fault.headers);
-                if let Some(response) = fault.response(flow.remote, &tag) {
+                if let Some((response, answer_to)) = fault.response(flow.remote, &tag) {
                     let why = fault.why;
                     tracing::debug!(source = %flow.remote, why, "a malformed request was refused");
                     let response = response.with(HeaderName::Server, SERVER);
-                    self.outbox.packets.push((back, response.to_bytes()));
+                    self.outbox.packets.push((flow.back(answer_to), response.to_bytes()));
                 }
             }
             Parsed::Nothing => {}

@@ -74,20 +74,20 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The answer, unless there can't be one: an ACK is never answered, and without a Via nobody
-    /// would understand it.
-    pub fn response(&self, source: SocketAddr, to_tag: &str) -> Option<Response> {
+    /// The answer and where it goes, unless there can't be one: an ACK is never answered, and
+    /// without a Via nobody would understand it.
+    pub fn response(&self, source: SocketAddr, to_tag: &str) -> Option<(Response, SocketAddr)> {
         let is_ack = self.method.as_ref().is_none_or(|method| method.is(KnownMethod::Ack));
         if is_ack || !self.headers.has(&HeaderName::Via) {
             return None;
         }
         let mut headers = self.headers.clone();
-        stamp_via(&mut headers, source);
+        let answer_to = stamp_via(&mut headers, source);
         let mut response = Response::answering(&headers, self.status, Some(to_tag));
         if self.status == Status::BAD_REQUEST {
             response.reason = format!("Bad Request ({})", self.why).into();
         }
-        Some(response)
+        Some((response, answer_to))
     }
 }
 
@@ -97,9 +97,10 @@ impl Request {
         Self { method: method.into(), uri, headers: Headers::default(), body: Bytes::new() }
     }
 
-    /// Notes in the topmost Via where the request came from.
-    pub fn stamp_via(&mut self, source: SocketAddr) {
-        stamp_via(&mut self.headers, source);
+    /// Notes in the topmost Via where the request came from; gives [where the answer
+    /// goes](Via::answer_to), were it a datagram.
+    pub fn stamp_via(&mut self, source: SocketAddr) -> SocketAddr {
+        stamp_via(&mut self.headers, source)
     }
 
     pub fn set_body(&mut self, content_type: &'static str, body: impl Into<Bytes>) {
@@ -149,14 +150,16 @@ impl Response {
     }
 }
 
-fn stamp_via(headers: &mut Headers, source: SocketAddr) {
-    let Some(line) = headers.text(&HeaderName::Via) else { return };
+fn stamp_via(headers: &mut Headers, source: SocketAddr) -> SocketAddr {
+    let Some(line) = headers.text(&HeaderName::Via) else { return source };
     let mut items = grammar::list(&line);
-    let Some(Ok(mut via)) = items.next().map(Via::parse) else { return };
+    let Some(Ok(mut via)) = items.next().map(Via::parse) else { return source };
+    let answer_to = via.answer_to(source);
     via.stamp(source);
     let rest: Vec<&str> = items.collect();
     let stamped = std::iter::once(&*via.to_string()).chain(rest).collect::<Vec<_>>().join(", ");
     headers.set_first(&HeaderName::Via, stamped);
+    answer_to
 }
 
 fn has_tag(to: &[u8]) -> bool {

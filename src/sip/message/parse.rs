@@ -299,7 +299,7 @@ mod tests {
                     From: <sip:a>;tag=1\r\nFrom: <sip:b>;tag=2\r\nTo: <sip:c>\r\nTo: <sip:d>\r\n\
                     Call-ID: 1\r\nCall-ID: 2\r\nCSeq: 1 OPTIONS\r\nCSeq: 2 OPTIONS\r\n\r\n";
         let Parsed::Fault(fault) = parse(&Bytes::from(text)) else { panic!("two of each") };
-        let answer = fault.response("192.0.2.1:5060".parse().unwrap(), "t").unwrap();
+        let (answer, _) = fault.response("192.0.2.1:5060".parse().unwrap(), "t").unwrap();
         for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
             assert_eq!(answer.headers.count(&name), 1, "{}", name.as_str());
         }

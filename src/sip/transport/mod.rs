@@ -10,7 +10,7 @@ pub mod udp;
 
 use std::net::SocketAddr;
 
-use super::message::{Headers, Parsed};
+use super::message::Parsed;
 use crate::config::Transport;
 
 /// One socket or connection.
@@ -39,11 +39,12 @@ impl Flow {
         }
     }
 
-    /// The way for the answer to a request that came on this flow.
-    pub fn back(self, request: &Headers) -> Self {
-        match (self.transport(), request.via()) {
-            (Transport::Udp, Ok(via)) => Self { remote: via.answer_to(self.remote), ..self },
-            (Transport::Udp, Err(_)) | (Transport::Tcp, _) => self,
+    /// The way for the answer to a request that came on this flow: a connection's own, and for a
+    /// datagram the one to this address.
+    pub fn back(self, answer_to: SocketAddr) -> Self {
+        match self.transport() {
+            Transport::Udp => Self { remote: answer_to, ..self },
+            Transport::Tcp => self,
         }
     }
 }
