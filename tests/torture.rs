@@ -403,6 +403,8 @@ async fn an_address_in_use_is_named() {
     };
     let (sender, _events) = mpsc::channel(1);
     let error = SipStack::start(settings, sender).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("udp:{address}: address already in use"));
+    let told =
+        format!("udp:{address}: address already in use; stop what uses it, or change [sip] listen");
+    assert_eq!(error.to_string(), told);
     stack.shutdown().await;
 }

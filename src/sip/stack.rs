@@ -20,15 +20,17 @@ use crate::config::{Listen, Transport};
 
 /// Why the stack does not listen.
 #[derive(Debug, thiserror::Error)]
-#[error("{listen}: {}", plainly(source))]
+#[error("{listen}: {}", plainly(why))]
 pub struct StartError {
     pub listen: Listen,
-    pub source: io::Error,
+    pub why: io::Error,
 }
 
 fn plainly(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            "address already in use; stop what uses it, or change [sip] listen".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => "no such address on this machine".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
@@ -185,7 +187,7 @@ enum Bound {
 fn bind_all(listen: &[Listen]) -> Result<Vec<(Listen, Bound)>, StartError> {
     let mut sockets = Vec::new();
     for listen in listen {
-        let failed = |source| StartError { listen: *listen, source };
+        let failed = |why| StartError { listen: *listen, why };
         let (address, socket) = match listen.transport {
             Transport::Udp => {
                 let socket = udp::bind(listen.address).map_err(failed)?;
