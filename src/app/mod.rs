@@ -3,11 +3,13 @@
 //! - [`server`]: start and shutdown of a whole server
 //! - [`event_loop`]: the one owner of all call state
 //! - [`plans`]: dialplans and recordings, from folders to checked values
+//! - [`memory`]: what a burst of calls leaves free
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
 
 pub mod clock;
 pub mod event_loop;
+pub mod memory;
 pub mod plans;
 pub mod reload;
 pub mod server;

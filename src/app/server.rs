@@ -22,7 +22,7 @@ use crate::web::{Health, Web};
 
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
-use super::{plans, reload};
+use super::{memory, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
@@ -96,6 +96,7 @@ impl Server {
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region);
         let inputs = Inputs { sip, media, control: controls };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
+        tokio::spawn(memory::when_quiet(calls_up_seen.clone(), memory::QUIET, memory::give_back));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
         health.set_sip(Ok(()));
