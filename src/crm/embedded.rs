@@ -16,6 +16,26 @@ const ROWS_MAX: i64 = 100;
 pub(super) const SAMPLE_CUSTOMERS: &str = include_str!("sample/customers.csv");
 pub(super) const SAMPLE_ORDERS: &str = include_str!("sample/orders.csv");
 
+/// Reads a customer, without orders, from a row with all columns.
+macro_rules! customer_of {
+    ($row:expr) => {{
+        let row = $row;
+        let language = row.try_get::<Option<&str>, _>("language")?;
+        Customer {
+            name: row.try_get("name")?,
+            points: row.try_get("points")?,
+            vip: row.try_get("vip")?,
+            manager: row.try_get("manager")?,
+            language: language.and_then(|code| code.parse().ok()),
+            balance: row.try_get::<Option<i64>, _>("balance")?.map(Money),
+            card: row.try_get("card")?,
+            timezone: row.try_get("timezone")?,
+            orders: Vec::new(),
+        }
+    }};
+}
+pub(super) use customer_of;
+
 /// Reads an order from a row with all columns.
 macro_rules! order_of {
     ($row:expr) => {{
@@ -83,20 +103,7 @@ impl EmbeddedCrm {
                 sqlx::query(customers_sql).bind(phone).bind(ROWS_MAX).fetch_all(pool).await?;
             let customers = rows
                 .iter()
-                .map(|row| {
-                    let language = row.try_get::<Option<&str>, _>("language")?;
-                    Ok(Customer {
-                        name: row.try_get("name")?,
-                        points: row.try_get("points")?,
-                        vip: row.try_get("vip")?,
-                        manager: row.try_get("manager")?,
-                        language: language.and_then(|code| code.parse().ok()),
-                        balance: row.try_get::<Option<i64>, _>("balance")?.map(Money),
-                        card: row.try_get("card")?,
-                        timezone: row.try_get("timezone")?,
-                        orders: Vec::new(),
-                    })
-                })
+                .map(|row| Ok(customer_of!(row)))
                 .collect::<Result<Vec<_>, sqlx::Error>>()?;
             let rows = sqlx::query(orders_sql).bind(phone).bind(ROWS_MAX).fetch_all(pool).await?;
             let orders = rows

@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{QueryBuilder, Row};
 
-use super::embedded::{SAMPLE_CUSTOMERS, SAMPLE_ORDERS};
+use super::embedded::{SAMPLE_CUSTOMERS, SAMPLE_ORDERS, customer_of};
 use super::{CrmError, fields};
 use crate::database::{Pool, on_pool};
-use crate::domain::{Language, Money, Region};
+use crate::domain::{Customer, Language, Money, Region};
 pub(super) use csv_file::Source;
 use csv_file::{Line, Mistakes, read_lines};
 use rows::{CustomerRow, OrderRow};
@@ -149,7 +149,7 @@ impl Parsed {
                 if *count > CUSTOMERS_PER_PHONE_MAX {
                     line.mistake("phone", "more than 100 customers have this number", mistakes);
                 }
-                let who = (row.phone.clone(), row.card.clone(), row.name.clone());
+                let who = (row.phone.clone(), row.customer.card.clone(), row.customer.name.clone());
                 if let Some(first) = seen.insert(who, line.number) {
                     let message = format!("the same phone, card and name as in line {first}");
                     line.mistake("phone", &message, mistakes);
@@ -195,18 +195,8 @@ impl Parsed {
                     let old = old
                         .iter()
                         .map(|row| {
-                            let language = row.try_get::<Option<&str>, _>("language")?;
-                            Ok(CustomerRow {
-                                phone: row.try_get("phone")?,
-                                name: row.try_get("name")?,
-                                points: row.try_get("points")?,
-                                vip: row.try_get("vip")?,
-                                manager: row.try_get("manager")?,
-                                language: language.and_then(|code| code.parse().ok()),
-                                balance: row.try_get::<Option<i64>, _>("balance")?.map(Money),
-                                card: row.try_get("card")?,
-                                timezone: row.try_get("timezone")?,
-                            })
+                            let phone = row.try_get("phone")?;
+                            Ok(CustomerRow { phone, customer: customer_of!(row) })
                         })
                         .collect::<Result<Vec<_>, sqlx::Error>>()?;
                     keep_what_the_file_lacks(rows, &old, &self.customer_columns);
@@ -225,14 +215,14 @@ impl Parsed {
                 query.push_values(rows.iter(), |mut values, row| {
                     values
                         .push_bind(&row.phone)
-                        .push_bind(&row.name)
-                        .push_bind(row.points)
-                        .push_bind(row.vip)
-                        .push_bind(&row.manager)
-                        .push_bind(row.language.map(Language::code))
-                        .push_bind(row.balance.map(|money| money.0))
-                        .push_bind(&row.card)
-                        .push_bind(&row.timezone);
+                        .push_bind(&row.customer.name)
+                        .push_bind(row.customer.points)
+                        .push_bind(row.customer.vip)
+                        .push_bind(&row.customer.manager)
+                        .push_bind(row.customer.language.map(Language::code))
+                        .push_bind(row.customer.balance.map(|money| money.0))
+                        .push_bind(&row.customer.card)
+                        .push_bind(&row.customer.timezone);
                 });
                 query.build().persistent(false).execute(&mut *transaction).await?;
             }
@@ -285,20 +275,21 @@ fn keep_what_the_file_lacks(
     columns: &BTreeSet<&'static str>,
 ) {
     let mut of_phone: BTreeMap<&str, Vec<&CustomerRow>> = BTreeMap::new();
-    for customer in old {
-        of_phone.entry(&customer.phone).or_default().push(customer);
+    for row in old {
+        of_phone.entry(&row.phone).or_default().push(row);
     }
-    for customers in rows.chunk_by_mut(|a, b| a.phone == b.phone) {
-        let Some(old) = of_phone.get(customers[0].phone.as_str()) else { continue };
-        let alone = customers.len() == 1 && old.len() == 1;
-        for customer in customers {
+    for rows in rows.chunk_by_mut(|a, b| a.phone == b.phone) {
+        let Some(old) = of_phone.get(rows[0].phone.as_str()) else { continue };
+        let alone = rows.len() == 1 && old.len() == 1;
+        for row in rows {
+            let new = &row.customer;
             let same_card =
-                |old: &&&CustomerRow| customer.card.is_some() && customer.card == old.card;
+                |old: &&&CustomerRow| new.card.is_some() && new.card == old.customer.card;
             let same_name =
-                |old: &&&CustomerRow| customer.name.is_some() && customer.name == old.name;
+                |old: &&&CustomerRow| new.name.is_some() && new.name == old.customer.name;
             let found = old.iter().find(same_card).or_else(|| old.iter().find(same_name));
             if let Some(old) = found.or(old.first().filter(|_| alone)) {
-                customer.keep_from(old, columns);
+                row.keep_from(old, columns);
             }
         }
     }

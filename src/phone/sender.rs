@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::keys::KeyBy;
 use super::rtp::Packet;
 use crate::domain::{Codec, Key};
-use crate::media::g711;
+use crate::media::{dtmf, g711};
 
 /// Samples in a packet: 20 ms.
 const FRAME: u32 = 160;
@@ -19,15 +19,8 @@ const PAUSE_FRAMES: u16 = 4;
 const END_PACKETS: usize = 3;
 /// −10 dBm0, in the middle of what phones send.
 const EVENT_VOLUME: u8 = 10;
-/// Peak of each of the two tones: about −10 dBm0.
-const TONE_PEAK: f64 = 5000.0;
 /// Keys that may wait to be sent.
 const QUEUE_MAX: usize = 64;
-/// Rows and columns of the keypad in Hz (ITU-T Q.23), and the keys in their order.
-const ROWS_HZ: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
-const COLUMNS_HZ: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
-const KEYPAD: &str = "123A456B789C*0#D";
-
 /// Where and how packets are numbered.
 #[derive(Debug)]
 pub struct Sender {
@@ -160,15 +153,9 @@ impl Sender {
 
 /// The two tones of a key, in the given frame since it was pressed.
 fn tone(codec: Codec, key: Key, frame: u16) -> Vec<u8> {
-    let place = KEYPAD.find(key.as_char()).unwrap_or(0);
-    let (row_hz, column_hz) = (ROWS_HZ[place / 4], COLUMNS_HZ[place % 4]);
-    let first = u32::from(frame) * FRAME;
-    let sample = |n: u32| {
-        let turn = std::f64::consts::TAU * f64::from(n) / 8000.0;
-        let wave = (turn * row_hz).sin() + (turn * column_hz).sin();
-        g711::encode(codec, (wave * TONE_PEAK) as i16)
-    };
-    (first..first + FRAME).map(sample).collect()
+    let samples = dtmf::tone(key, u32::from(HELD_FRAMES) * 20);
+    let frame = samples.chunks(FRAME as usize).nth(frame.into()).unwrap_or_default();
+    frame.iter().map(|&sample| g711::encode(codec, sample)).collect()
 }
 
 #[cfg(test)]

@@ -6,25 +6,18 @@ use jiff::civil::Date;
 
 use super::csv_file::{Line, Mistakes};
 use crate::crm::fields;
-use crate::domain::{Language, Money, PhoneNumber, Region, Timestamp};
+use crate::domain::{Customer, Money, PhoneNumber, Region, Timestamp};
 
+/// A customer and the number to find them by; without orders.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct CustomerRow {
     pub(super) phone: String,
-    pub(super) name: Option<String>,
-    pub(super) points: Option<i64>,
-    pub(super) vip: bool,
-    pub(super) manager: Option<String>,
-    pub(super) language: Option<Language>,
-    pub(super) balance: Option<Money>,
-    pub(super) card: Option<String>,
-    pub(super) timezone: Option<String>,
+    pub(super) customer: Customer,
 }
 
 impl CustomerRow {
     pub(super) fn read(line: &Line<'_>, region: Region, mistakes: &mut Mistakes) -> Option<Self> {
-        let row = Self {
-            phone: String::new(),
+        let customer = Customer {
             name: line.value("name", fields::short_text, mistakes),
             points: line.value("points", fields::whole_number, mistakes),
             vip: line.value("vip", fields::yes_or_no, mistakes).unwrap_or(false),
@@ -33,37 +26,39 @@ impl CustomerRow {
             balance: line.value("balance", fields::money, mistakes),
             card: line.value("card", fields::short_text, mistakes),
             timezone: line.value("timezone", fields::timezone, mistakes),
+            orders: Vec::new(),
         };
         let phone = line.required("phone", |text| phone(text, region), mistakes)?;
-        Some(Self { phone: phone.as_str().to_owned(), ..row })
+        Some(Self { phone: phone.as_str().to_owned(), customer })
     }
 
     /// Takes over what the file has no column for.
     pub(super) fn keep_from(&mut self, old: &Self, columns: &BTreeSet<&'static str>) {
         let keep = |column| !columns.contains(column);
+        let (new, old) = (&mut self.customer, &old.customer);
         if keep("name") {
-            self.name.clone_from(&old.name);
+            new.name.clone_from(&old.name);
         }
         if keep("points") {
-            self.points = old.points;
+            new.points = old.points;
         }
         if keep("vip") {
-            self.vip = old.vip;
+            new.vip = old.vip;
         }
         if keep("manager") {
-            self.manager.clone_from(&old.manager);
+            new.manager.clone_from(&old.manager);
         }
         if keep("language") {
-            self.language = old.language;
+            new.language = old.language;
         }
         if keep("balance") {
-            self.balance = old.balance;
+            new.balance = old.balance;
         }
         if keep("card") {
-            self.card.clone_from(&old.card);
+            new.card.clone_from(&old.card);
         }
         if keep("timezone") {
-            self.timezone.clone_from(&old.timezone);
+            new.timezone.clone_from(&old.timezone);
         }
     }
 }
