@@ -18,7 +18,7 @@ help:
 test: tools
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --lib --bins --tests; fi
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast --lib --bins --tests; fi
 	cargo test --doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
 

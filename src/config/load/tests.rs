@@ -17,113 +17,113 @@ fn nothing_needs_to_be_set() {
 #[test]
 fn all_mistakes_are_named_at_once_with_their_places() {
     let text = "[sip]\n\
-                lisen = [\"udp:0.0.0.0:5060\"]\n\
-                trusted = [\"10.0.0.0/8\", \"ten\"]\n\
-                [rtp]\n\
-                dead-after = 30\n\
-                ports = \"1-2\"\n\
-                [wbe]\n\
-                listen = \"x\"\n\
-                [crm]\n\
-                source = \"oracle\"\n";
+                    lisen = [\"udp:0.0.0.0:5060\"]\n\
+                    trusted = [\"10.0.0.0/8\", \"ten\"]\n\
+                    [rtp]\n\
+                    dead-after = 30\n\
+                    ports = \"1-2\"\n\
+                    [wbe]\n\
+                    listen = \"x\"\n\
+                    [crm]\n\
+                    source = \"oracle\"\n";
     insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
-    allo.toml:2:1: unknown key "lisen" in [sip]
-      |
-    2 | lisen = ["udp:0.0.0.0:5060"]
-      | ^^^^^
-      = did you mean "listen"?
-    allo.toml:3:11: "ten" is not an address or network; write "10.0.0.0/8"
-      |
-    3 | trusted = ["10.0.0.0/8", "ten"]
-      |           ^^^^^^^^^^^^^^^^^^^^^
-    allo.toml:5:14: 30 cannot stand here; wanted is a text
-      |
-    5 | dead-after = 30
-      |              ^^
-      = put it in quotes; a length of time is "30s"
-    allo.toml:6:9: "1-2" holds ports below 1024, which belong to the system
-      |
-    6 | ports = "1-2"
-      |         ^^^^^
-    allo.toml:7:2: unknown section [wbe]
-      |
-    7 | [wbe]
-      |  ^^^
-      = did you mean "web"?
-    allo.toml:10:10: "oracle" is not known here
-       |
-    10 | source = "oracle"
-       |          ^^^^^^^^
-       = write "embedded" or "sql"
-    "#);
+        allo.toml:2:1: unknown key "lisen" in [sip]
+          |
+        2 | lisen = ["udp:0.0.0.0:5060"]
+          | ^^^^^
+          = did you mean "listen"?
+        allo.toml:3:11: "ten" is not an address or network; write "10.0.0.0/8"
+          |
+        3 | trusted = ["10.0.0.0/8", "ten"]
+          |           ^^^^^^^^^^^^^^^^^^^^^
+        allo.toml:5:14: 30 cannot stand here; wanted is a text
+          |
+        5 | dead-after = 30
+          |              ^^
+          = put it in quotes; a length of time is "30s"
+        allo.toml:6:9: "1-2" holds ports below 1024, which belong to the system
+          |
+        6 | ports = "1-2"
+          |         ^^^^^
+        allo.toml:7:2: unknown section [wbe]
+          |
+        7 | [wbe]
+          |  ^^^
+          = did you mean "web"?
+        allo.toml:10:10: "oracle" is not known here
+           |
+        10 | source = "oracle"
+           |          ^^^^^^^^
+           = write "embedded" or "sql"
+        "#);
 }
 
 #[test]
 fn a_syntax_mistake_has_its_place() {
     insta::assert_snapshot!(read("[rtp]\ndead-after = 30s\n", &[]).unwrap_err(), @r#"
-    allo.toml:2:14: a text must be quoted
-      |
-    2 | dead-after = 30s
-      |              ^^^
-      = texts and lengths of time stand in straight quotes: "30s"
-    "#);
+        allo.toml:2:14: a text must be quoted
+          |
+        2 | dead-after = 30s
+          |              ^^^
+          = texts and lengths of time stand in straight quotes: "30s"
+        "#);
 }
 
 #[test]
 fn what_does_not_fit_together_is_named() {
     let text = "[sip]\nlisten = []\n[crm]\nsource = \"sql\"\n\
-                [[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\nregister = true\n\
-                [[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\ncaller-id = \"me\"\n";
+                    [[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\nregister = true\n\
+                    [[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\ncaller-id = \"me\"\n";
     insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
-    allo.toml:2:10: nothing to listen on
-      |
-    2 | listen = []
-      |          ^^
-      = name at least "udp:0.0.0.0:5060"
-    allo.toml:4:10: source is "sql", but there is no [crm.sql]
-      |
-    4 | source = "sql"
-      |          ^^^^^
-      = add [crm.sql] with url and customers
-    allo.toml:8:12: nobody registers without a username
-      |
-    8 | register = true
-      |            ^^^^
-      = add username
-    allo.toml:10:8: two trunks have this name
-       |
-    10 | name = "a"
-       |        ^^^
-       = name each differently
-    allo.toml:12:13: not a phone number
-       |
-    12 | caller-id = "me"
-       |             ^^^^
-       = write it like "+78003334455"
-    "#);
+        allo.toml:2:10: nothing to listen on
+          |
+        2 | listen = []
+          |          ^^
+          = name at least "udp:0.0.0.0:5060"
+        allo.toml:4:10: source is "sql", but there is no [crm.sql]
+          |
+        4 | source = "sql"
+          |          ^^^^^
+          = add [crm.sql] with url and customers
+        allo.toml:8:12: nobody registers without a username
+          |
+        8 | register = true
+          |            ^^^^
+          = add username
+        allo.toml:10:8: two trunks have this name
+           |
+        10 | name = "a"
+           |        ^^^
+           = name each differently
+        allo.toml:12:13: not a phone number
+           |
+        12 | caller-id = "me"
+           |             ^^^^
+           = write it like "+78003334455"
+        "#);
     let text = "[crm.sql]\nurl = \"sqlite:a.db\"\ncustomers = \"select 1\"\n";
     insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
-    allo.toml:3:13: the query has no $1
-      |
-    3 | customers = "select 1"
-      |             ^^^^^^^^^^
-      = $1 stands for what is looked up: … where phone = $1
-    "#);
+        allo.toml:3:13: the query has no $1
+          |
+        3 | customers = "select 1"
+          |             ^^^^^^^^^^
+          = $1 stands for what is looked up: … where phone = $1
+        "#);
 }
 
 #[test]
 fn a_section_that_lacks_a_key_is_named() {
     let text = "[crm]\nsource = \"sql\"\n[crm.sql]\nurl = \"sqlite:a.db\"\n[[trunk]]\nname=\"x\"\n";
     insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"
-    allo.toml:3:1: "customers" is missing
-      |
-    3 | [crm.sql]
-      | ^^^^^^^^^
-    allo.toml:5:1: "address" is missing
-      |
-    5 | [[trunk]]
-      | ^^^^^^^^^
-    "#);
+        allo.toml:3:1: "customers" is missing
+          |
+        3 | [crm.sql]
+          | ^^^^^^^^^
+        allo.toml:5:1: "address" is missing
+          |
+        5 | [[trunk]]
+          | ^^^^^^^^^
+        "#);
 }
 
 #[test]
@@ -161,13 +161,13 @@ fn a_mistake_in_the_environment_names_the_variable() {
         ("ALLO_TRUNK__NAME", "x"),
     ];
     insta::assert_snapshot!(read("", &env).unwrap_err(), @r#"
-    ALLO_CRM__SQL: "crm.sql" is a section; name a key of it: ALLO_SECTION__KEY
-    ALLO_SIP__LIMITS__CALLS: "many" is not a whole number
-    ALLO_TRUNK__NAME: trunks can't be set by variables; write them into the file
-    ALLO_WEB__LISTN: there is no setting "web.listn"; did you mean "listen"?
-    ALLO_SIP__LIMITS__CONNECTIONS: a text cannot stand here; wanted is a whole number; write digits only, without quotes
-    ALLO_SIP__LISTEN: "5060" is not an address to listen on; write "udp:0.0.0.0:5060"
-    "#);
+        ALLO_CRM__SQL: "crm.sql" is a section; name a key of it: ALLO_SECTION__KEY
+        ALLO_SIP__LIMITS__CALLS: "many" is not a whole number
+        ALLO_TRUNK__NAME: trunks can't be set by variables; write them into the file
+        ALLO_WEB__LISTN: there is no setting "web.listn"; did you mean "listen"?
+        ALLO_SIP__LIMITS__CONNECTIONS: a text cannot stand here; wanted is a whole number; write digits only, without quotes
+        ALLO_SIP__LISTEN: "5060" is not an address to listen on; write "udp:0.0.0.0:5060"
+        "#);
 }
 
 proptest::proptest! {
@@ -193,7 +193,7 @@ proptest::proptest! {
 #[test]
 fn paths_of_the_file_are_relative_to_its_folder() {
     let text = "[database]\nurl = \"sqlite:data/a.db\"\n[prompts]\nfolder = \"/srv/prompts\"\n\
-                [dialplans]\nfolder = \"plans\"\n";
+                    [dialplans]\nfolder = \"plans\"\n";
     let env = [("ALLO_RECORDINGS__FOLDER".to_owned(), "rec".to_owned())];
     let config = Config::from_text(Path::new("/etc/allo/my.toml"), text, env).unwrap();
     assert_eq!(config.database.url, DatabaseUrl::Sqlite("/etc/allo/data/a.db".into()));

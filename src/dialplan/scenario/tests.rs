@@ -12,30 +12,30 @@ fn parse(text: &str) -> Result<Vec<PlanTest>, Vec<String>> {
 #[test]
 fn a_test_tells_who_calls_what_the_crm_knows_and_what_is_heard() {
     let tests = parse(
-        r##"
+            r##"
 test "known client" {
-at "2026-11-23 12:30"
-call from="8 916 111-22-33" to="100"
-crm customer name="Анна" points=120 vip=#true balance=10.5 card="4444-5678" language="en" {
-    order number="48-15" status="shipped" due="2026-11-25" sum="999,90" updated="2026-11-20 08:00"
-}
-crm order number="A-7" status="ready"
-crm slow="5s"
-hears "points-are" "120 баллов" "status/shipped" "48-15"
-hears-not "goodbye"
-press "4"
-enter "4815#"
-silence
-expect step="main"
-expect queued="support"
-expect promise="callback"
-expect language="ru"
-expect hangup
-hangs-up
+    at "2026-11-23 12:30"
+    call from="8 916 111-22-33" to="100"
+    crm customer name="Анна" points=120 vip=#true balance=10.5 card="4444-5678" language="en" {
+        order number="48-15" status="shipped" due="2026-11-25" sum="999,90" updated="2026-11-20 08:00"
+    }
+    crm order number="A-7" status="ready"
+    crm slow="5s"
+    hears "points-are" "120 баллов" "status/shipped" "48-15"
+    hears-not "goodbye"
+    press "4"
+    enter "4815#"
+    silence
+    expect step="main"
+    expect queued="support"
+    expect promise="callback"
+    expect language="ru"
+    expect hangup
+    hangs-up
 }
 "##,
-    )
-    .unwrap();
+        )
+        .unwrap();
     let test = &tests[0];
     assert_eq!((test.name.as_str(), test.line, test.to.as_str()), ("known client", 2, "100"));
     assert_eq!(test.at.to_string(), "2026-11-23T12:30:00");

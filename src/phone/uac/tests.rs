@@ -84,11 +84,11 @@ impl Table {
     fn ask(&mut self, method: &str, sequence: u32, body: &str) {
         let text = format!(
             "{method} sip:phone@127.0.0.1:5070 SIP/2.0\r\n\
-             Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKs{method}{sequence}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:100@127.0.0.1>;tag=server\r\n\
-             To: <sip:a@127.0.0.1>;tag=u1\r\nCall-ID: u1@127.0.0.1\r\n\
-             CSeq: {sequence} {method}\r\nContact: <sip:server@127.0.0.1:5060>\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+                 Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKs{method}{sequence}\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:100@127.0.0.1>;tag=server\r\n\
+                 To: <sip:a@127.0.0.1>;tag=u1\r\nCall-ID: u1@127.0.0.1\r\n\
+                 CSeq: {sequence} {method}\r\nContact: <sip:server@127.0.0.1:5060>\r\n\
+                 Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.uac.receive(self.now, &Incoming::read(&text.into()).unwrap());
@@ -110,7 +110,7 @@ impl Table {
 }
 
 const ANSWER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\n\
-    t=0 0\r\nm=audio 6000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+        t=0 0\r\nm=audio 6000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
 
 fn answered() -> Table {
     let mut table = Table::call(dialling());
