@@ -354,7 +354,9 @@ fn a_stranger_neither_steers_the_stream_nor_is_heard() {
     let MediaEvent::Closed { statistics, .. } = house.event() else {
         panic!("not closed");
     };
-    assert_eq!((statistics.packets_refused, statistics.packets_received), (7 + 14 + 1, 14));
+    assert_eq!(statistics.packets_refused, 7 + 14 + 1);
+    // The second key was told at its first packet; the end may come before its other six are read.
+    assert!((7 + 1..=14).contains(&statistics.packets_received), "{statistics:?}");
     stranger.set_nonblocking(true).unwrap();
     neighbour.set_nonblocking(true).unwrap();
     assert!(stranger.recv(&mut [0; 64]).is_err() && neighbour.recv(&mut [0; 64]).is_err());
