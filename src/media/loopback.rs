@@ -451,7 +451,9 @@ fn closing_says_goodbye_by_rtcp_and_tells_what_the_stream_was_like() {
     house.engine.handle().close(phone.leg);
     let MediaEvent::PlayEnded { .. } = house.event() else { panic!("the play was not cut") };
     let MediaEvent::Closed { statistics, .. } = house.event() else { panic!("not closed") };
-    assert_eq!((statistics.packets_received, statistics.packets_lost), (18, 2));
+    assert_eq!(statistics.packets_lost, 2);
+    // The key was told at its first packet; the end may come before its other six are read.
+    assert!((11 + 1..=11 + 7).contains(&statistics.packets_received), "{statistics:?}");
     assert!(statistics.packets_sent >= 1);
 
     let mut buffer = [0; 512];
