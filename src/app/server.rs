@@ -253,3 +253,17 @@ fn sip_settings(config: &Config) -> SipSettings {
         ..SipSettings::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_that_the_settings_trust_are_trusted_by_sip() {
+        let text = "[sip]\ntrusted = [\"192.0.2.0/24\"]\n";
+        let config = Config::from_text("allo.toml".as_ref(), text, []).unwrap();
+        let settings = sip_settings(&config);
+        assert!(settings.trusts("192.0.2.77".parse().unwrap()));
+        assert!(!settings.trusts("192.0.3.1".parse().unwrap()));
+    }
+}

@@ -200,11 +200,6 @@ pub struct Network {
 }
 
 impl Network {
-    /// Its address and the length of its prefix in bits.
-    pub fn parts(self) -> (IpAddr, u8) {
-        (self.address, self.prefix)
-    }
-
     /// Whether the address is of this network. IPv4 inside IPv6 (`::ffff:10.1.2.3`) is IPv4.
     pub fn contains(self, address: IpAddr) -> bool {
         let share_prefix = |a: u128, b: u128, bits: u32| {
