@@ -103,6 +103,11 @@ impl EventLoop {
                 self.handle_for(leg, |call| Event::KeyPressed { call, key, source }).await;
             }
             SipEvent::Ended { leg, by, reason } => self.on_ended(leg, by, reason).await,
+            SipEvent::Ringing { .. }
+            | SipEvent::Answered { .. }
+            | SipEvent::Unanswered { .. }
+            | SipEvent::TransferAsked { .. }
+            | SipEvent::PhoneChanged { .. } => {}
         }
     }
 

@@ -243,6 +243,8 @@ fn sip_settings(config: &Config) -> SipSettings {
         public_address: config.sip.public_address,
         trusted: config.sip.trusted.clone(),
         region: config.sip.region,
+        realm: config.sip.realm.clone(),
+        digest: config.sip.digest,
         limits: sip::Limits {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,

@@ -159,6 +159,21 @@ fn described(fact: &CallFact) -> Option<String> {
             format!("looked up {what}: {outcome} ({took_ms} ms)")
         }
         CallFact::Queued { group } => format!("line of {group}"),
+        // `allo why` tells decisions.
+        CallFact::Decided(_) => return None,
+        CallFact::NotTaken { operator, outcome, rang_ms } => {
+            format!("{operator} did not take it: {outcome:?} after {rang_ms} ms")
+        }
+        CallFact::Connected { operator } => format!("connected with {operator}"),
+        CallFact::LeftLine(visit) => {
+            format!(
+                "left the line of {} after {} ms: {:?}",
+                visit.group, visit.wait_ms, visit.outcome
+            )
+        }
+        CallFact::Transferred { by, to, .. } => format!("{by} transferred it to {to}"),
+        CallFact::Conversed(talk) => format!("{} talked {} ms", talk.operator, talk.talk_ms),
+        CallFact::Recorded(note) => format!("recorded: {}", note.file),
         CallFact::Promised { promise, due } => format!("promised: {promise}, due {due}"),
         CallFact::Rtp(rtp) => format!(
             "audio: {} packets sent, {} received, {} lost, jitter {:.1} ms",

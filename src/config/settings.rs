@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::values::{
     DatabaseUrl, Listen, Network, Period, PortRange, Secret, text, text_list, text_option,
 };
-use crate::domain::{Language, Region};
+use crate::domain::{DigestChoice, Language, Region};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,13 @@ pub struct Sip {
     #[schemars(with = "Vec<String>")]
     #[serde(with = "text_list")]
     pub trusted: Vec<Network>,
+    /// The name in which operators' phones prove their passwords. Passwords are stored as hashes
+    /// made for it: after a change every operator needs a new one.
+    pub realm: String,
+    /// What operators' phones prove their password by: "md5", which every phone understands,
+    /// "sha-256", or "both". An operator may have a choice of their own.
+    #[schemars(with = "String")]
+    pub digest: DigestChoice,
     pub limits: Limits,
 }
 
@@ -67,6 +74,8 @@ impl Default for Sip {
             public_address: None,
             region: Region::default(),
             trusted: Vec::new(),
+            realm: "allo".to_owned(),
+            digest: DigestChoice::default(),
             limits: Limits::default(),
         }
     }

@@ -1,11 +1,13 @@
 //! Decisions: facts in, commands out, no input and no output of its own.
 //!
+//! - [`acd`]: operators, the lines of callers before them, and who is rung for whom
 //! - [`event`]: what the world tells, and what it is told to do
 //! - [`hub`]: all calls, their timers, and the only place where the cores meet
 //! - [`flow`]: one call's walk through the plan
 //! - [`knowledge`]: what a call knows of its caller; the names that a plan may use
 //! - [`condition`]: whether an `if` holds
 
+pub mod acd;
 pub mod condition;
 pub mod event;
 pub mod flow;

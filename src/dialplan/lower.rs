@@ -33,12 +33,13 @@ impl Lower<'_> {
         let menus = tree.menus.iter().map(|(name, menu)| (name.clone(), self.menu(name, menu)));
         let groups = tree.groups.iter().map(|(name, group)| {
             let group = Group {
-                name: name.clone(),
                 pick: group.pick,
                 ring_ms: group.ring_ms,
                 nobody: self.block(&group.nobody),
+                full: self.block(&group.full),
+                ..Group::named(name)
             };
-            (name.clone(), group)
+            (name.clone(), Arc::new(group))
         });
         Script {
             name: tree.name.clone(),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallerId, Key, Language, RecordingId};
+use super::{
+    CallerId, Conversation, Decision, Key, Language, Login, RecordingId, RingOutcome, Visit,
+};
 
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,20 @@ pub struct RtpStatistics {
     pub packets_refused: u64,
 }
 
+/// What became of the recording of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RecordingNote {
+    /// Name of the file in the folder of the recordings.
+    pub file: String,
+    pub length_ms: u64,
+    /// Stretches of the file, in milliseconds from its beginning, in which nothing was written
+    /// down: `(from, to)`.
+    pub paused: Vec<(u64, u64)>,
+    /// Why it is incomplete: the disk was full, or too slow.
+    pub problem: Option<String>,
+}
+
 /// One thing that happened to a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -111,6 +127,30 @@ pub enum CallFact {
     Queued {
         group: String,
     },
+    /// The line chose whom to ring, or nobody, and why.
+    Decided(Decision),
+    /// An operator's phone stopped ringing without a conversation.
+    NotTaken {
+        operator: Login,
+        outcome: RingOutcome,
+        rang_ms: u64,
+    },
+    /// The caller and an operator hear each other.
+    Connected {
+        operator: Login,
+    },
+    /// The stay in a group's line is over.
+    LeftLine(Visit),
+    /// An operator sent the call on: to an extension, a group or a number.
+    Transferred {
+        by: Login,
+        to: String,
+        attended: bool,
+    },
+    /// An operator's part is over, wrap-up included.
+    Conversed(Conversation),
+    /// A file with the conversation was closed.
+    Recorded(RecordingNote),
     /// The caller was told that something will be done.
     Promised {
         promise: String,

@@ -7,19 +7,30 @@
 //! - [`media`]: codecs, keys and what an offer and its answer agreed on
 //! - [`voice`]: languages and names of recordings
 //! - [`call`]: the facts that make up the life of a call
+//! - [`operator`], [`account`]: the people who take calls, and their SIP accounts
+//! - [`contact`]: a stay in a group's line, and the conversation that came of it
+//! - [`decision`]: why this operator was rung and not another
 
+pub mod account;
 pub mod call;
+pub mod contact;
 pub mod customer;
+pub mod decision;
 pub mod ids;
 pub mod media;
+pub mod operator;
 pub mod phone;
 pub mod time;
 pub mod voice;
 
-pub use call::{CallFact, EndReason, EndedBy, KeySource, RtpStatistics};
+pub use account::{Account, Accounts, DigestChoice, Ha1};
+pub use call::{CallFact, EndReason, EndedBy, KeySource, RecordingNote, RtpStatistics};
+pub use contact::{Conversation, LineOutcome, Origin, Visit};
 pub use customer::{Customer, Money, Order};
+pub use decision::{Decision, Verdict};
 pub use ids::{CallId, LegId, LookupId, PlayId};
 pub use media::{Codec, Direction, EventPayload, Key, LocalMedia, MediaSession};
+pub use operator::{Attendance, Extension, Login, Operator, PhoneState, RingOutcome, Role};
 pub use phone::{CallerId, PhoneNumber, Pii, Region};
 pub use time::Timestamp;
 pub use voice::{Language, RecordingId};

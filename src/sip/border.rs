@@ -1,8 +1,11 @@
 //! What the rest of the house sees of SIP.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::domain::{CallerId, EndReason, EndedBy, Key, LegId, LocalMedia, MediaSession};
+use crate::domain::{
+    CallerId, EndReason, EndedBy, Key, LegId, LocalMedia, Login, MediaSession, PhoneState,
+    RingOutcome,
+};
 
 /// A caller's INVITE that passed every check that needs no plan: it is a new leg, the offer (if
 /// any) has a codec of ours, nothing unsupported is required, no limit is reached.
@@ -13,6 +16,13 @@ pub struct Offer {
     pub dialled: String,
     /// From the asserted identity of a trusted peer, else from From.
     pub caller: CallerId,
+    /// The account that the INVITE proved to come from, by digest.
+    pub account: Option<Login>,
+    /// A phone of ours is registered from the same IP address: it may be one that has yet to prove
+    /// its account.
+    pub is_near_phone: bool,
+    /// This call takes the place of that leg (RFC 3891), which is up.
+    pub replaces: Option<LegId>,
     pub source: SocketAddr,
     /// The address of ours that the caller's packets arrive at, for choosing the media address.
     pub local: SocketAddr,
@@ -41,6 +51,81 @@ pub enum SipEvent {
         by: EndedBy,
         reason: EndReason,
     },
+    /// A phone that was dialled rings. Its early media, if any, is not heard.
+    Ringing {
+        leg: LegId,
+    },
+    /// A phone that was dialled was picked up; `MediaAgreed` came just before. Of several contacts
+    /// the first wins; the others are cancelled.
+    Answered {
+        leg: LegId,
+    },
+    /// A dialled leg came to nothing. The last word about it, in the place of `Ended`.
+    Unanswered {
+        leg: LegId,
+        outcome: RingOutcome,
+    },
+    /// A phone asks that its peer be connected with somebody else (REFER). Must be answered by
+    /// `AcceptTransfer` or `RefuseTransfer`.
+    TransferAsked {
+        leg: LegId,
+        target: TransferTarget,
+    },
+    /// The phones of an account came, went, or fell silent.
+    PhoneChanged {
+        login: Login,
+        state: PhoneState,
+        /// The address of ours that the phone's packets arrive at, for choosing the media address;
+        /// `None` while nothing is registered.
+        local: Option<IpAddr>,
+    },
+}
+
+/// Where a phone wants its peer to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferTarget {
+    /// Blind: the user part of Refer-To, unescaped.
+    Dialled(String),
+    /// Attended: the other leg of the same phone, which is up here too (Refer-To with Replaces).
+    Leg(LegId),
+}
+
+/// A call that we make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dial {
+    /// Names the leg from now on.
+    pub leg: LegId,
+    pub to: Destination,
+    pub media: LocalMedia,
+    /// User part of From: digits with an optional `+`, or a name; `anonymous` when unknown.
+    pub from_user: String,
+    /// Display name of From and P-Asserted-Identity: what the phone shows. UTF-8, cut to 30
+    /// characters.
+    pub display: Option<String>,
+    /// Asks the phone to pick up by itself.
+    pub auto_answer: bool,
+    /// Given up after this time, with CANCEL.
+    pub ring_ms: u64,
+}
+
+/// Whom to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// All registered contacts of an account, at once.
+    Account(Login),
+    /// `sip:+74951234567@192.0.2.1:5060`
+    Uri(String),
+}
+
+/// What a lamp (RFC 4235 dialog state) shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LampState {
+    /// No dialog.
+    Off,
+    /// `early`: the phone rings.
+    Ringing,
+    /// `confirmed`: talking, or paused.
+    On,
 }
 
 /// An imperative about a leg. A command about a leg that is over is ignored.
@@ -59,9 +144,30 @@ pub enum SipCommand {
         leg: LegId,
         status: RefuseStatus,
     },
-    /// BYE, or the final answer that suits a leg not yet answered.
+    /// BYE; CANCEL for a dialled leg that is not answered yet; the final answer that suits an
+    /// offered one.
     Hangup {
         leg: LegId,
+    },
+    Dial(Box<Dial>),
+    /// 202, and from then on NOTIFY until `EndTransfer`.
+    AcceptTransfer {
+        leg: LegId,
+    },
+    RefuseTransfer {
+        leg: LegId,
+        status: RefuseStatus,
+    },
+    /// The last NOTIFY of a transfer: 200 or 503 as sipfrag.
+    EndTransfer {
+        leg: LegId,
+        succeeded: bool,
+    },
+    /// What subscribers of `sip:LAMP@…` are shown from now on. Lamps are extensions (`201`) and
+    /// pause states (`*46201`); one that was never set is off.
+    SetLamp {
+        lamp: String,
+        state: LampState,
     },
 }
 
@@ -74,6 +180,10 @@ pub enum RefuseStatus {
     Busy,
     /// 503 with Retry-After
     Overloaded { retry_after_s: u32 },
+    /// 407: who calls must prove to be an operator; the INVITE that follows has an `account`.
+    Unauthenticated,
+    /// 403
+    Forbidden,
     /// 500
     Failed,
 }

@@ -22,6 +22,8 @@ pub mod stack;
 pub mod transaction;
 pub mod transport;
 
-pub use border::{Offer, RefuseStatus, SipCommand, SipEvent};
+pub use border::{
+    Destination, Dial, LampState, Offer, RefuseStatus, SipCommand, SipEvent, TransferTarget,
+};
 pub use settings::{Limits, SipSettings, Timing};
 pub use stack::{SipHandle, SipStack, StartError};

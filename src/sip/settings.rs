@@ -1,9 +1,12 @@
 //! How the stack is to run.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use crate::config::{Listen, Network};
-use crate::domain::Region;
+use crate::domain::{Accounts, DigestChoice, Region};
 
 /// The timers of RFC 3261 §17.1.1.1, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +106,12 @@ pub struct SipSettings {
     pub limits: Limits,
     /// The shortest session interval that is granted, seconds; 90 (RFC 4028 §4).
     pub min_session_s: u32,
+    /// Operators' accounts; whoever holds the other end may replace them at any time.
+    pub accounts: Arc<ArcSwap<Accounts>>,
+    /// What operators' phones are asked for when their account does not say.
+    pub digest: DigestChoice,
+    /// The realm of our challenges; `allo`.
+    pub realm: String,
 }
 
 impl Default for SipSettings {
@@ -116,6 +125,9 @@ impl Default for SipSettings {
             timing: Timing::default(),
             limits: Limits::default(),
             min_session_s: 90,
+            accounts: Arc::default(),
+            digest: DigestChoice::default(),
+            realm: "allo".to_owned(),
         }
     }
 }

@@ -277,6 +277,13 @@ impl RowChange {
             | CallFact::Entered { .. }
             | CallFact::LookedUp { .. }
             | CallFact::Queued { .. }
+            | CallFact::Decided(_)
+            | CallFact::NotTaken { .. }
+            | CallFact::Connected { .. }
+            | CallFact::LeftLine(_)
+            | CallFact::Transferred { .. }
+            | CallFact::Conversed(_)
+            | CallFact::Recorded(_)
             | CallFact::Promised { .. } => {}
         }
     }

@@ -59,7 +59,16 @@ impl Agent {
         if let Some(server) = self.servers.get_mut(&server) {
             server.leg = Some(id);
         }
-        let offer = Offer { leg: id, dialled, caller, source, local };
+        let offer = Offer {
+            leg: id,
+            dialled,
+            caller,
+            account: None,
+            is_near_phone: false,
+            replaces: None,
+            source,
+            local,
+        };
         self.outbox.events.push(SipEvent::Offered(Box::new(offer)));
     }
 
@@ -386,6 +395,9 @@ impl Agent {
             RefuseStatus::Busy => (Status::BUSY_HERE, EndedBy::Plan, EndReason::Busy),
             RefuseStatus::Overloaded { .. } => {
                 (Status::SERVICE_UNAVAILABLE, EndedBy::Server, EndReason::Busy)
+            }
+            RefuseStatus::Unauthenticated | RefuseStatus::Forbidden => {
+                (Status::FORBIDDEN, EndedBy::Plan, EndReason::Failed)
             }
             RefuseStatus::Failed => {
                 (Status::SERVER_INTERNAL_ERROR, EndedBy::Server, EndReason::Failed)

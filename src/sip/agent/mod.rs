@@ -139,6 +139,11 @@ impl Agent {
             SipCommand::Hangup { leg } => {
                 self.hang_up(now_ms, leg, EndedBy::Plan, EndReason::HungUp);
             }
+            SipCommand::Dial(_)
+            | SipCommand::AcceptTransfer { .. }
+            | SipCommand::RefuseTransfer { .. }
+            | SipCommand::EndTransfer { .. }
+            | SipCommand::SetLamp { .. } => {}
         }
     }
 

@@ -1,0 +1,49 @@
+//! The SIP accounts of operators: what a registrar checks a phone by.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Login;
+
+/// Which digests a phone is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DigestChoice {
+    /// MD5 (RFC 2617): what every phone understands.
+    #[default]
+    Md5,
+    /// SHA-256 (RFC 8760).
+    #[serde(rename = "sha-256")]
+    Sha256,
+    /// Both, SHA-256 first. Some phones give up when they see two.
+    Both,
+}
+
+/// The hash of `login:realm:password`, hexadecimal in small letters: as good as the password for
+/// this realm, so it never shows in logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ha1(pub String);
+
+impl fmt::Debug for Ha1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ha1(…)")
+    }
+}
+
+/// One account. The plain password is kept nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub login: Login,
+    /// The realm that both hashes were made for.
+    pub realm: String,
+    pub md5: Ha1,
+    pub sha256: Ha1,
+    /// `None`: what the settings say for all.
+    pub digest: Option<DigestChoice>,
+}
+
+/// All accounts.
+pub type Accounts = BTreeMap<Login, Account>;
