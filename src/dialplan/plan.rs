@@ -222,6 +222,8 @@ pub struct Group {
     pub busy: AfterRing,
     pub wrap_up_ms: u64,
     pub target: Target,
+    /// `manager-first "20s"`: for so long only the customer's personal manager is rung.
+    pub manager_first_ms: Option<u64>,
     /// Added up for each name that holds for the caller.
     pub priorities: Vec<(String, i32)>,
     /// Waiting for so long is worth one point of priority, so that nobody starves; `None`: never.
@@ -235,6 +237,9 @@ pub struct Group {
     pub line_max: usize,
     /// Who hangs up in the line and calls again within this time has the old place.
     pub keep_place_ms: u64,
+    /// `topic "1" "Доставка"`: what an operator may type after a conversation. While there are any,
+    /// the operator's phone stays connected when the customer hangs up, until wrap-up ends.
+    pub topics: BTreeMap<String, String>,
     /// `None`: conversations are not recorded.
     pub record: Option<RecordRule>,
     /// Runs when nobody is logged in; `phrase/sorry-full` and the end of the call unless the plan
@@ -258,6 +263,7 @@ impl Group {
             busy: AfterRing::Delay { ms: 10_000 },
             wrap_up_ms: 0,
             target: Target::default(),
+            manager_first_ms: None,
             priorities: Vec::new(),
             ageing_ms: Some(60_000),
             tips: None,
@@ -266,6 +272,7 @@ impl Group {
             overflow: Vec::new(),
             line_max: 1_000,
             keep_place_ms: 300_000,
+            topics: BTreeMap::new(),
             record: None,
             nobody: Block::from([]),
             full: Block::from([]),

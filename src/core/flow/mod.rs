@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Due, Menu, Promise, Script, Statement};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, Language, PlayId, RecordingId, Timestamp,
+    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, RecordingId, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -42,6 +42,8 @@ const FILLER_PAUSE_MS: u64 = 3_000;
 #[derive(Debug)]
 pub struct Flow {
     call: CallId,
+    /// The caller's.
+    leg: LegId,
     script: Arc<Script>,
     catalogue: Arc<Catalogue>,
     knowledge: Knowledge,
@@ -126,6 +128,7 @@ impl Flow {
     /// A call that waits to be answered and then begins with `entry`.
     pub fn new(
         call: CallId,
+        leg: LegId,
         script: Arc<Script>,
         entry: Block,
         catalogue: Arc<Catalogue>,
@@ -133,6 +136,7 @@ impl Flow {
     ) -> Self {
         Self {
             call,
+            leg,
             script,
             catalogue,
             knowledge,
@@ -174,7 +178,7 @@ impl Flow {
 
     pub fn on_key(&mut self, now: Timestamp, key: Key, out: &mut Vec<Command>) {
         if !self.plays.is_empty() {
-            out.push(Command::StopPlaying { call: self.call });
+            out.push(Command::StopPlaying { leg: self.leg });
         }
         match &mut self.waiting {
             Waiting::MenuKey { .. } => {
@@ -451,7 +455,7 @@ impl Flow {
 
     fn hang_up(&mut self, reason: EndReason, out: &mut Vec<Command>) {
         self.waiting = Waiting::Over;
-        out.push(Command::Hangup { call: self.call, by: EndedBy::Plan, reason });
+        out.push(Command::Hangup { leg: self.leg, by: EndedBy::Plan, reason });
     }
 
     fn record(&self, fact: CallFact) -> Command {
