@@ -9,8 +9,9 @@ use crate::dialplan::Plan;
 use crate::domain::{CallFact, CallId, CallerId, EndReason, EndedBy, Region, Timestamp};
 use crate::speech::Catalogue;
 
+use super::acd::Joined;
 use super::event::{Command, Event};
-use super::flow::Flow;
+use super::flow::{Flow, LineRequest, Outlook};
 use super::knowledge::Knowledge;
 
 /// How long the media of an ended call may take to hand in its statistics.
@@ -82,24 +83,26 @@ impl Hub {
                 }
             }
             Event::CallConfirmed { call } => {
-                self.with(call, now, |c| c.flow.on_confirmed(now, out));
+                self.with(call, now, out, |c, out| c.flow.on_confirmed(now, out));
             }
-            Event::KeyPressed { call, key, source } => self.with(call, now, |c| {
+            Event::KeyPressed { call, key, source } => self.with(call, now, out, |c, out| {
                 out.push(Command::Record { call, fact: CallFact::Key { key, source } });
                 c.flow.on_key(now, key, out);
             }),
             Event::PlayEnded { call, play, cut_after_ms } => {
-                self.with(call, now, |c| c.flow.on_play_ended(now, play, cut_after_ms, out));
+                self.with(call, now, out, |c, out| {
+                    c.flow.on_play_ended(now, play, cut_after_ms, out);
+                });
             }
             Event::LookupAnswered { call, lookup, answer, took_ms } => {
-                self.with(call, now, |c| {
+                self.with(call, now, out, |c, out| {
                     c.flow.on_lookup_answered(now, lookup, answer, took_ms, out);
                 });
             }
             Event::CallEnded { call, by, reason } => self.end(call, now, by, reason, out),
             Event::MediaDied { call } => {
                 let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
-                self.with(call, now, |_| out.push(Command::Hangup { call, by, reason }));
+                self.with(call, now, out, |_, out| out.push(Command::Hangup { call, by, reason }));
             }
             Event::MediaClosed { call, statistics } => {
                 let is_known = self.calls.contains_key(&call);
@@ -132,7 +135,7 @@ impl Hub {
             if matches!(entry.phase, Phase::Closing { until, .. } if until <= now) {
                 self.close(call, out);
             } else {
-                self.with(call, now, |c| c.flow.on_time(now, out));
+                self.with(call, now, out, |c, out| c.flow.on_time(now, out));
             }
         }
         self.note_hangups(out, from);
@@ -150,16 +153,23 @@ impl Hub {
             return refuse_busy(call, out);
         }
         let knowledge = Knowledge::new(caller, dialled, script.language);
-        let flow =
-            Flow::new(call, script.clone(), block.clone(), self.catalogue.clone(), knowledge);
+        let (script, block, catalogue) = (script.clone(), block.clone(), self.catalogue.clone());
+        let flow = Flow::new(call, script, block, catalogue, knowledge, self.region);
         self.calls.insert(call, Call { flow, phase: Phase::Up, timer: None });
         out.push(Command::Answer { call });
     }
 
-    /// Runs `act` on a call, if it is not over, and sets its timer anew.
-    fn with(&mut self, call: CallId, now: Timestamp, act: impl FnOnce(&mut Call)) {
+    /// Runs `act` on a call, if it is not over, answers what it asks, and sets its timer anew.
+    fn with(
+        &mut self,
+        call: CallId,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+        act: impl FnOnce(&mut Call, &mut Vec<Command>),
+    ) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
-        act(entry);
+        act(entry, out);
+        entry.answer_requests(now, out);
         let wanted = match entry.phase {
             Phase::Closing { until, .. } => Some(until),
             Phase::Up | Phase::Ending { .. } => entry.flow.timer(),
@@ -182,7 +192,7 @@ impl Hub {
         reason: EndReason,
         out: &mut Vec<Command>,
     ) {
-        self.with(call, now, |entry| {
+        self.with(call, now, out, |entry, out| {
             entry.flow.on_call_ended(out);
             let (by, reason) = match entry.phase {
                 Phase::Up => (by, reason),
@@ -212,6 +222,31 @@ impl Hub {
                 && entry.phase == Phase::Up
             {
                 entry.phase = Phase::Ending { by: *by, reason: *reason };
+            }
+        }
+    }
+}
+
+impl Call {
+    /// No operator is logged in anywhere.
+    fn answer_requests(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        loop {
+            let requests = self.flow.take_requests();
+            if requests.is_empty() {
+                return;
+            }
+            for request in requests {
+                match request {
+                    LineRequest::Join { group: _ } => {
+                        self.flow.on_joined(now, Joined::Nobody, out);
+                    }
+                    LineRequest::RingOperator { operator: _, for_ms: _ } => {
+                        self.flow.on_turned_away(now, out);
+                    }
+                    LineRequest::Tip { recordings: _ } => self.flow.on_tip(now, None, out),
+                    LineRequest::Place => self.flow.on_place(now, Outlook::default(), out),
+                    LineRequest::Callback { number: _ } | LineRequest::RefuseRecording => {}
+                }
             }
         }
     }
