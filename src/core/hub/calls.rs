@@ -117,7 +117,15 @@ impl Hub {
             return refuse_overloaded(call, leg, out);
         }
         let knowledge = Knowledge::new(caller.clone(), dialled, script.language);
-        let flow = Flow::new(call, leg, script, block, self.catalogue.clone(), knowledge);
+        let flow = Flow::new(
+            call,
+            leg,
+            script,
+            block,
+            self.catalogue.clone(),
+            knowledge,
+            self.region,
+        );
         self.legs.insert(leg, Role::Caller(call));
         let entry = Call {
             leg,

@@ -10,7 +10,7 @@ use crate::domain::{
 
 use super::super::acd::{Act, Joined, OperatorState, Release, Ticket};
 use super::super::event::{Command, Destination, Dial, LampState};
-use super::super::flow::LineRequest;
+use super::super::flow::{LineRequest, Outlook};
 use super::Hub;
 use super::calls::{Call, Stay};
 use super::legs::{Role, Rung};
@@ -35,9 +35,12 @@ impl Hub {
             }
             LineRequest::Tip { recordings } => self.tell_tip(now, call, &recordings, out),
             LineRequest::Place => {
-                let place = self.acd.place(call).unwrap_or(1);
-                let estimate = self.acd.estimate(now, call);
-                self.with(call, now, out, |c, out| c.flow.on_place(now, place, estimate, out));
+                let outlook = Outlook {
+                    place: self.acd.place(call).unwrap_or(1),
+                    estimate: self.acd.estimate(now, call),
+                    is_ringing: self.acd.is_ringing(call),
+                };
+                self.with(call, now, out, |c, out| c.flow.on_place(now, outlook, out));
             }
             LineRequest::Callback { number: _ } => {
                 self.acd.release(now, call, Release::Callback, &mut self.acts);
@@ -208,27 +211,25 @@ impl Hub {
         }
     }
 
-    /// A caller who was with somebody goes to the head of the line; without a line, on in the plan.
+    /// A caller who was with somebody, and whose walk stands in the line again, gets its head.
     pub(super) fn back_to_line(
         &mut self,
         now: Timestamp,
         call: CallId,
-        group: Option<Arc<Group>>,
+        group: Arc<Group>,
         out: &mut Vec<Command>,
     ) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
-        match group {
-            Some(group) => {
-                entry.origin = Origin::OperatorLost;
-                let priority = entry.flow.priority(&group);
-                let ticket = Ticket { priority, ..entry.ticket(call, group.clone()) };
-                entry.stay = Stay::Waiting { group: Some(group) };
-                self.enter_line(now, ticket, out);
-            }
-            None => {
+        entry.origin = Origin::OperatorLost;
+        let priority = entry.flow.priority(&group);
+        let ticket = Ticket { priority, ..entry.ticket(call, group.clone()) };
+        entry.stay = Stay::Waiting { group: Some(group) };
+        match self.acd.join(now, ticket, &mut self.acts) {
+            Joined::Waiting { .. } => {}
+            Joined::Full | Joined::Nobody => self.with(call, now, out, |entry, out| {
                 entry.stay = Stay::Alone;
-                self.with(call, now, out, |c, out| c.flow.on_turned_away(now, out));
-            }
+                entry.flow.on_turned_away(now, out);
+            }),
         }
     }
 

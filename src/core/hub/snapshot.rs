@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CallId, CallerId, Login, Timestamp};
+use crate::domain::{CallId, CallerId, Decision, Login, Timestamp};
 
 use super::super::acd::OperatorState;
 use super::Hub;
@@ -60,6 +60,13 @@ impl Hub {
             })
         });
         Snapshot { at: now, calls: self.calls.len(), groups, operators: operators.collect() }
+    }
+
+    /// Why nobody of this group is rung just now, or who would be; `None`: there is no such group.
+    pub fn explain_group(&self, now: Timestamp, group: &str) -> Option<Decision> {
+        let script = self.plan.scripts.values().find(|script| script.groups.contains_key(group))?;
+        let group = script.groups.get(group)?;
+        Some(self.acd.explain_group(now, group, &self.plan.version))
     }
 
     fn group_snapshot(&self, name: String) -> GroupSnapshot {

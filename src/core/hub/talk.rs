@@ -207,7 +207,9 @@ impl Hub {
             Stay::Alone => None,
         };
         self.with(call, now, out, |c, out| c.flow.on_operator_lost(now, out));
-        self.back_to_line(now, call, group, out);
+        if let Some(group) = group {
+            self.back_to_line(now, call, group, out);
+        }
     }
 
     /// The caller hung up during a conversation.
@@ -436,8 +438,13 @@ impl Hub {
                 self.bridge(caller, phone, out);
             }
             None => {
-                self.with(call, now, out, |c, out| c.flow.on_operator_lost(now, out));
-                self.back_to_line(now, call, group, out);
+                self.with(call, now, out, |c, out| {
+                    c.stay = Stay::Alone;
+                    c.flow.on_operator_lost(now, out);
+                });
+                if let Some(group) = group {
+                    self.back_to_line(now, call, group, out);
+                }
             }
         }
     }
