@@ -142,6 +142,14 @@ impl EventLoop {
                 self.handle_for(leg, |call| Event::MediaDied { call }).await;
             }
             MediaEvent::Closed { leg, statistics } => self.forget(leg, statistics).await,
+            MediaEvent::Recorded { leg, note } => {
+                if let Some(&call) = self.legs.get(&leg) {
+                    self.record(call, CallFact::Recorded(note));
+                }
+            }
+            MediaEvent::RecordingFailed { leg: _, file, problem } => {
+                warn!(file = %file.display(), %problem, "a recording is incomplete");
+            }
         }
     }
 
