@@ -11,12 +11,13 @@ use tokio::task::AbortHandle;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::core::acd::Standing;
 use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
 use crate::core::hub::snapshot::Snapshot;
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
 use crate::domain::{
-    CallFact, CallId, Decision, EndReason, EndedBy, KeySource, LegId, Login, LookupId, Pii,
+    CallFact, CallId, EndReason, EndedBy, KeySource, LegId, Login, LookupId, Pii,
     RtpStatistics,
 };
 use crate::media::{self, MediaEvent, MediaHandle};
@@ -43,7 +44,7 @@ pub struct Inputs {
 pub enum Question {
     Snapshot(oneshot::Sender<Snapshot>),
     /// Why nobody of this group is rung; `None`: there is no such group.
-    Group(String, oneshot::Sender<Option<Decision>>),
+    Group(String, oneshot::Sender<Option<Standing>>),
 }
 
 /// Whom the event loop commands.
@@ -121,10 +122,11 @@ impl EventLoop {
     async fn on_sip(&mut self, event: SipEvent) {
         match event {
             SipEvent::Offered(offer) => self.on_offer(offer).await,
-            SipEvent::MediaAgreed { leg, session } => {
+            SipEvent::MediaAgreed { leg, session, peer } => {
                 let Some(entry) = self.legs.get_mut(&leg) else { return };
                 let is_held = !session.direction.sends();
                 let was_held = std::mem::replace(&mut entry.is_held, is_held);
+                self.out.media.answered_from(leg, peer);
                 self.out.media.agree(leg, session);
                 if was_held != is_held {
                     self.handle(Event::Held { leg, is_held }).await;
@@ -192,10 +194,10 @@ impl EventLoop {
             MediaEvent::Closed { leg, statistics } => self.forget(leg, statistics).await,
             MediaEvent::Recorded { leg, note } => {
                 let Some(call) = self.recordings.remove(&leg) else { return };
-                if let Some(problem) = &note.problem {
-                    warn!(%call, file = note.file, problem, "a recording is incomplete");
-                }
                 self.handle(Event::Recorded { call, note }).await;
+            }
+            MediaEvent::RecordingFailed { leg: _, file, problem } => {
+                warn!(file = %file.display(), problem, "a recording will be incomplete");
             }
         }
     }

@@ -137,8 +137,7 @@ impl Hub {
                 if is_ended { "code/wrap-up-done" } else { "code/not-allowed" }
             }
             Code::Topic { code } => {
-                self.set_topic(now, operator, code);
-                "code/wrap-up-done"
+                if self.set_topic(operator, &code) { "code/wrap-up-done" } else { "code/not-allowed" }
             }
             Code::Monitor { extension } => match self.monitored(operator, extension.as_str()) {
                 Some(target) => {

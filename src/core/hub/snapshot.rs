@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CallId, CallerId, Decision, Login, Timestamp};
+use crate::domain::{CallId, CallerId, Login, Timestamp};
 
-use super::super::acd::OperatorState;
+use super::super::acd::{OperatorState, Standing};
 use super::Hub;
 
 /// Everybody and every line at one moment.
@@ -47,7 +47,7 @@ pub struct OperatorSnapshot {
 impl Hub {
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let planned = self.plan.scripts.values().flat_map(|script| script.groups.keys());
-        let mut names: Vec<String> = planned.cloned().chain(self.acd.groups()).collect();
+        let mut names: Vec<String> = planned.map(String::as_str).chain(self.acd.lines()).map(str::to_owned).collect();
         names.sort();
         names.dedup();
         let groups = names.into_iter().map(|name| self.group_snapshot(name)).collect();
@@ -63,10 +63,9 @@ impl Hub {
     }
 
     /// Why nobody of this group is rung just now, or who would be; `None`: there is no such group.
-    pub fn explain_group(&self, now: Timestamp, group: &str) -> Option<Decision> {
-        let script = self.plan.scripts.values().find(|script| script.groups.contains_key(group))?;
-        let group = script.groups.get(group)?;
-        Some(self.acd.explain_group(now, group, &self.plan.version))
+    pub fn explain_group(&self, now: Timestamp, group: &str) -> Option<Standing> {
+        let is_planned = self.plan.scripts.values().any(|script| script.groups.contains_key(group));
+        is_planned.then(|| self.acd.explain_group(now, group))
     }
 
     fn group_snapshot(&self, name: String) -> GroupSnapshot {

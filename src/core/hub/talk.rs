@@ -146,7 +146,9 @@ impl Hub {
             Role::Rung(rung) => self.offer_not_taken(now, &rung, RingOutcome::Failed, out),
             Role::Receiver(receiver) => self.receiver_lost(now, &receiver, out),
             Role::Talker { call, operator } => self.talker_gone(now, call, leg, operator, by, out),
-            Role::AfterTalk { operator, typed, .. } => self.set_topic(now, &operator, typed),
+            Role::AfterTalk { operator, typed, .. } => {
+                self.set_topic(&operator, &typed);
+            }
             Role::Desk(desk) => self.desk_gone(now, desk, by, out),
             Role::Colleague { desk, operator, .. } => {
                 self.colleague_gone(now, desk, operator.as_ref(), None, out);
@@ -340,11 +342,10 @@ impl Hub {
         }
     }
 
-    pub(super) fn set_topic(&mut self, now: Timestamp, operator: &Login, typed: String) {
+    /// Whether it is taken: the conversation, or its wrap-up, is still on.
+    pub(super) fn set_topic(&mut self, operator: &Login, typed: &str) -> bool {
         let topic = typed.trim_end_matches('#');
-        if !topic.is_empty() {
-            self.acd.set_topic(now, operator, topic.to_owned(), &mut self.acts);
-        }
+        !topic.is_empty() && self.acd.set_topic(operator, topic.to_owned())
     }
 
     /// What an operator hears before the caller: the group and how long the caller waited, for
