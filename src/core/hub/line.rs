@@ -200,12 +200,11 @@ impl Hub {
         now: Timestamp,
         rung: &Rung,
         outcome: RingOutcome,
-        out: &mut Vec<Command>,
     ) {
         self.offers.remove(&rung.offer);
         if rung.is_up {
-            // Gone between the answer and the first word: nobody talked.
-            self.lose_operator(now, rung.call, Some(&rung.operator), out);
+            // Gone before the first word: the caller has not stopped waiting.
+            self.acd.talk_ended(now, &rung.operator, &mut self.acts);
         } else {
             self.acd.not_taken(now, rung.offer, outcome, &mut self.acts);
         }

@@ -20,6 +20,9 @@ mod talk;
 mod tips;
 mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -121,7 +121,7 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         match self.legs.remove(&leg) {
-            Some(Role::Rung(rung)) => self.offer_not_taken(now, &rung, outcome, out),
+            Some(Role::Rung(rung)) => self.offer_not_taken(now, &rung, outcome),
             Some(Role::Receiver(receiver)) => self.receiver_lost(now, &receiver, out),
             Some(Role::Colleague { desk, operator, .. }) => {
                 self.colleague_gone(now, desk, operator.as_ref(), Some(outcome), out);
@@ -143,7 +143,7 @@ impl Hub {
         self.unbridge(leg, out);
         match role {
             Role::Caller(_) => drop(self.legs.insert(leg, role)),
-            Role::Rung(rung) => self.offer_not_taken(now, &rung, RingOutcome::Failed, out),
+            Role::Rung(rung) => self.offer_not_taken(now, &rung, RingOutcome::Failed),
             Role::Receiver(receiver) => self.receiver_lost(now, &receiver, out),
             Role::Talker { call, operator } => self.talker_gone(now, call, leg, operator, by, out),
             Role::AfterTalk { operator, typed, .. } => {
@@ -192,7 +192,7 @@ impl Hub {
     }
 
     /// The connection to the operator broke; the caller did nothing wrong.
-    pub(super) fn lose_operator(
+    fn lose_operator(
         &mut self,
         now: Timestamp,
         call: CallId,
@@ -205,8 +205,7 @@ impl Hub {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let group = match std::mem::take(&mut entry.stay) {
             Stay::Talking(talk) => talk.group,
-            Stay::Waiting { group } => group,
-            Stay::Alone => None,
+            Stay::Waiting { .. } | Stay::Alone => None,
         };
         self.with(call, now, out, |c, out| c.flow.on_operator_lost(now, out));
         if let Some(group) = group {
@@ -412,7 +411,6 @@ impl Hub {
             self.acd.talk_ended(now, &first, &mut self.acts);
         }
         if let Some(operator) = &operator {
-            let group = group.map(|group| group.name.clone());
             self.acd.talk_began(now, operator, call, group, &mut self.acts);
         }
         self.connect(now, call, leg, operator, out);

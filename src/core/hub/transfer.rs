@@ -163,7 +163,7 @@ impl Hub {
             return Some(Destination::Operator(colleague.login.clone()));
         }
         let number = PhoneNumber::parse(dialled, self.region)?;
-        script.transfers.allows(&number).then_some(Destination::Number(number))
+        script.transfer_to.allows(&number).then_some(Destination::Number(number))
     }
 
     fn dial_receiver(
