@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::dialplan::expression::{Condition, Operand};
-use crate::dialplan::plan::{Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement};
+use crate::dialplan::plan::{
+    Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement, TransferTo,
+};
 use crate::domain::{
     CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language, LegId,
     LookupId, Order, PhoneNumber, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
@@ -96,6 +98,7 @@ fn plan() -> Plan {
         name: "hotline".to_owned(),
         language: Language::Russian,
         timezone: TimeZone::get("Europe/Moscow").unwrap(),
+        transfer_to: TransferTo::default(),
         hours: BTreeMap::new(),
         entries: vec![entry, circle.clone()],
         steps: BTreeMap::from([
