@@ -9,6 +9,7 @@
 //! - [`transaction`]: state machines of RFC 3261 §17
 //! - [`dialog`]: what the two ends of a call remember of each other
 //! - [`agent`]: all transactions and calls, without sockets and clocks
+//! - [`registrar`]: the phones of operators' accounts
 //! - [`sdp`], [`offer_answer`]: session descriptions
 
 pub mod agent;
@@ -16,6 +17,7 @@ pub mod border;
 pub mod dialog;
 pub mod message;
 pub mod offer_answer;
+pub mod registrar;
 pub mod sdp;
 pub mod settings;
 pub mod stack;

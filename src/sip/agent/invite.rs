@@ -64,7 +64,7 @@ impl Agent {
             dialled,
             caller,
             account: None,
-            is_near_phone: false,
+            is_near_phone: self.registrar.is_registered_from(source.ip()),
             replaces: None,
             source,
             local,

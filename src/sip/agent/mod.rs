@@ -39,6 +39,7 @@ use self::timers::{Due, Timers};
 use self::tokens::{Digest, Tokens};
 use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, Parsed, Response, Status};
+use super::registrar::Registrar;
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
@@ -74,6 +75,7 @@ pub struct Agent {
     clients: BTreeMap<u64, Client>,
     legs: BTreeMap<LegId, Leg>,
     admission: Admission,
+    registrar: Registrar,
     draining: bool,
     last_id: u64,
     outbox: Outbox,
@@ -95,6 +97,7 @@ impl Agent {
     /// `secret` makes tags and branches; it must come from a good source.
     pub fn new(settings: SipSettings, secret: [u64; 2]) -> Self {
         Self {
+            registrar: Registrar::new(settings.keepalive_ms),
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),
@@ -173,6 +176,7 @@ impl Agent {
     }
 
     pub fn outbox(&mut self) -> &mut Outbox {
+        self.outbox.events.extend(self.registrar.take_changes());
         &mut self.outbox
     }
 

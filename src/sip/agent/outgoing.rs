@@ -139,6 +139,7 @@ impl Agent {
     /// A connection is gone, or could not be made. Requests without an answer are sent once more,
     /// for which a new connection is made; then they have failed.
     pub fn link_closed(&mut self, now_ms: u64, link: Link) {
+        self.registrar.link_closed(link);
         let of_link = self.clients.iter_mut().filter(|(_, client)| client.flow.link == link);
         let mut failed = Vec::new();
         for (id, client) in of_link {
