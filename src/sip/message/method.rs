@@ -77,6 +77,7 @@ impl Status {
     pub const RINGING: Self = Self(180);
     pub const SESSION_PROGRESS: Self = Self(183);
     pub const OK: Self = Self(200);
+    pub const ACCEPTED: Self = Self(202);
     pub const BAD_REQUEST: Self = Self(400);
     pub const FORBIDDEN: Self = Self(403);
     pub const NOT_FOUND: Self = Self(404);
@@ -87,12 +88,14 @@ impl Status {
     pub const UNSUPPORTED_URI_SCHEME: Self = Self(416);
     pub const BAD_EXTENSION: Self = Self(420);
     pub const SESSION_INTERVAL_TOO_SMALL: Self = Self(422);
+    pub const INTERVAL_TOO_BRIEF: Self = Self(423);
     pub const TEMPORARILY_UNAVAILABLE: Self = Self(480);
     pub const NO_SUCH_CALL: Self = Self(481);
     pub const LOOP_DETECTED: Self = Self(482);
     pub const BUSY_HERE: Self = Self(486);
     pub const REQUEST_TERMINATED: Self = Self(487);
     pub const NOT_ACCEPTABLE_HERE: Self = Self(488);
+    pub const BAD_EVENT: Self = Self(489);
     pub const REQUEST_PENDING: Self = Self(491);
     pub const SERVER_INTERNAL_ERROR: Self = Self(500);
     pub const NOT_IMPLEMENTED: Self = Self(501);
