@@ -29,6 +29,8 @@ mod timers;
 mod tokens;
 
 #[cfg(test)]
+mod registrations;
+#[cfg(test)]
 mod scenarios;
 
 use std::collections::BTreeMap;
