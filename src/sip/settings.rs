@@ -67,8 +67,8 @@ pub struct Limits {
     pub commands_max: usize,
     /// Lamps that phones watch, all together; 20,000.
     pub subscriptions_max: usize,
-    /// Lamps that are watched from one address; 1,000: several phones may be behind one NAT.
-    pub subscriptions_per_owner_max: usize,
+    /// Lamps that the phones of one account watch; 500.
+    pub subscriptions_per_account_max: usize,
     /// Retry-After of a 503, seconds; 5.
     pub retry_after_s: u32,
 }
@@ -90,7 +90,7 @@ impl Default for Limits {
             events_max: 8_192,
             commands_max: 4_096,
             subscriptions_max: 20_000,
-            subscriptions_per_owner_max: 1_000,
+            subscriptions_per_account_max: 500,
             retry_after_s: 5,
         }
     }

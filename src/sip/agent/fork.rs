@@ -131,7 +131,9 @@ impl Agent {
     fn fork_mut(&mut self, client: u64) -> Option<&mut Fork> {
         match &mut self.clients.get_mut(&client)?.purpose {
             Purpose::Fork(fork) => Some(fork),
-            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Nothing => None,
+            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
+                None
+            }
         }
     }
 

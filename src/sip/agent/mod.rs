@@ -10,6 +10,8 @@
 //! - `transfer`: REFER, and the calls that Replaces names
 //! - `subscriptions`, `dialog_info`: lamps on phones
 //! - `outgoing`: our requests and their answers
+//! - `register`: REGISTER, and who sent a request
+//! - `keepalive`: whether registered phones are there
 //! - `refresh`: session timers
 //! - `identity`: who calls
 //! - `dtmf`: keys by INFO
@@ -25,19 +27,24 @@ mod identity;
 mod in_dialog;
 mod incoming;
 mod invite;
+mod keepalive;
 mod leg;
 mod outgoing;
 mod refresh;
+mod register;
 mod subscriptions;
 mod timers;
 mod tokens;
 mod transfer;
 
 #[cfg(test)]
+mod registrations;
+#[cfg(test)]
 mod scenarios;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -48,6 +55,7 @@ use self::outgoing::Client;
 use self::subscriptions::Subscriptions;
 use self::timers::{Due, Timers};
 use self::tokens::{Digest, Tokens};
+use super::auth::Authenticator;
 use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, Parsed, Response, Status};
 use super::registrar::Registrar;
@@ -55,12 +63,13 @@ use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
 use crate::config::Transport;
-use crate::domain::{EndReason, EndedBy, LegId};
+use crate::domain::{Accounts, EndReason, EndedBy, LegId};
 
 /// The Server header.
 const SERVER: &str = concat!("allo/", env!("CARGO_PKG_VERSION"));
 /// The methods that are understood, for Allow.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, SUBSCRIBE";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, SUBSCRIBE, REGISTER";
 /// The extensions that are understood, for Supported.
 const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 const SDP: &str = "application/sdp";
@@ -90,6 +99,9 @@ pub struct Agent {
     subscriptions: Subscriptions,
     admission: Admission,
     registrar: Registrar,
+    authenticator: Authenticator,
+    /// As the phones were last looked after.
+    accounts_seen: Arc<Accounts>,
     draining: bool,
     last_id: u64,
     outbox: Outbox,
@@ -112,6 +124,8 @@ impl Agent {
     pub fn new(settings: SipSettings, secret: [u64; 2]) -> Self {
         Self {
             registrar: Registrar::new(settings.keepalive_ms),
+            authenticator: Authenticator::new(settings.realm.clone(), settings.digest, secret),
+            accounts_seen: settings.accounts.load_full(),
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),
@@ -191,6 +205,8 @@ impl Agent {
                 }
                 Due::Refresh { leg, round } => self.refresh(now_ms, leg, round),
                 Due::SessionExpired { leg, round } => self.session_expired(now_ms, leg, round),
+                Due::WatchPhones => self.look_after_phones(now_ms),
+                Due::ProbeMissed { client, contact } => self.probe_missed(client, contact),
             }
         }
     }

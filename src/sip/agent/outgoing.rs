@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::super::message::{
     HeaderName, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
 };
+use super::super::registrar::ContactId;
 use super::super::transaction::{Step, client};
 use super::super::transport::{Flow, Link};
 use super::Agent;
@@ -34,8 +35,16 @@ pub(super) enum Purpose {
     Fork(Box<Fork>),
     /// A NOTIFY of this subscription.
     Subscription(u64),
+    /// Is this phone there?
+    Probe(ContactId),
     /// A CANCEL, a PRACK, the BYE to a phone that came too late: any answer will do.
     Nothing,
+}
+
+impl Client {
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.machine.unanswered().is_some()
+    }
 }
 
 impl Agent {
@@ -226,7 +235,9 @@ impl Agent {
         }
         match &self.clients.get(&id)?.purpose {
             Purpose::Fork(fork) => fork.cancel,
-            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Nothing => None,
+            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
+                None
+            }
         }
     }
 
@@ -238,6 +249,7 @@ impl Agent {
             Some(Purpose::Subscription(subscription)) => {
                 self.notify_answered(now_ms, *subscription, status);
             }
+            Some(Purpose::Probe(contact)) => self.probe_answered(*contact, status),
             Some(Purpose::Nothing) | None => {}
         }
     }

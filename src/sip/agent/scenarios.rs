@@ -600,7 +600,7 @@ fn what_can_not_be_served_is_refused_with_the_right_words() {
     for (method, extra, body, code, words) in [
         ("FROBNICATE", "", "", 501, "Allow: INVITE"),
         ("MESSAGE", "", "", 405, "Allow: INVITE"),
-        ("REGISTER", "", "", 403, ""),
+        ("REGISTER", "", "", 401, "WWW-Authenticate: Digest"),
         ("REFER", "Refer-To: <sip:1@a>\r\n", "", 403, ""),
         ("SUBSCRIBE", "Event: presence\r\n", "", 489, "Allow-Events: dialog"),
         ("BYE", "", "", 481, ""),

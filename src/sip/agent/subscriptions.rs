@@ -7,8 +7,8 @@
 //! forgotten its subscription.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
+use super::super::auth::Verdict;
 use super::super::border::LampState;
 use super::super::dialog::Dialog;
 use super::super::message::{HeaderName, Headers, KnownMethod, Request, Response, Status, grammar};
@@ -16,8 +16,10 @@ use super::super::transport::Flow;
 use super::dialog_info::{self, DIALOG_INFO};
 use super::invite::dialled;
 use super::outgoing::Purpose;
+use super::register::{Challenge, user_of};
 use super::timers::Due;
 use super::{Agent, SERVER};
+use crate::domain::Login;
 
 /// The event package that is known, for Allow-Events.
 pub(super) const ALLOW_EVENTS: &str = "dialog";
@@ -37,7 +39,7 @@ struct Subscription {
     entity: String,
     /// The Event header as the phone wrote it, with its `id`.
     event: String,
-    owner: IpAddr,
+    owner: Login,
     expires_ms: u64,
     /// Counts the refreshes, so that the timer of an older one is known as stale.
     round: u32,
@@ -54,7 +56,7 @@ struct Subscription {
 pub(super) struct Subscriptions {
     all: BTreeMap<u64, Subscription>,
     by_lamp: BTreeMap<String, BTreeSet<u64>>,
-    per_owner: BTreeMap<IpAddr, usize>,
+    per_owner: BTreeMap<Login, usize>,
     /// Those that are not off.
     lit: BTreeMap<String, LampState>,
 }
@@ -79,7 +81,7 @@ impl Subscriptions {
 
     fn insert(&mut self, id: u64, subscription: Subscription) {
         self.by_lamp.entry(subscription.lamp.clone()).or_default().insert(id);
-        *self.per_owner.entry(subscription.owner).or_default() += 1;
+        *self.per_owner.entry(subscription.owner.clone()).or_default() += 1;
         self.all.insert(id, subscription);
     }
 
@@ -115,7 +117,7 @@ impl Agent {
     /// A SUBSCRIBE outside of any dialog.
     pub(super) fn subscribe(&mut self, now_ms: u64, server: u64, flow: Flow, request: &Request) {
         let checked = self.check_event(request).and_then(|expires_s| {
-            let owner = self.subscriber(flow, request)?;
+            let owner = self.subscriber(now_ms, flow, request)?;
             Ok((owner, expires_s))
         });
         let (owner, expires_s) = match checked {
@@ -125,7 +127,7 @@ impl Agent {
         let limits = self.settings.limits;
         let own = self.subscriptions.per_owner.get(&owner).copied().unwrap_or(0);
         let room = self.subscriptions.all.len() < limits.subscriptions_max
-            && own < limits.subscriptions_per_owner_max;
+            && own < limits.subscriptions_per_account_max;
         if !room {
             let response = self.reply(&request.headers, Status::SERVICE_UNAVAILABLE);
             let response = self.with_retry_after(response);
@@ -213,13 +215,23 @@ impl Agent {
         }
     }
 
-    /// Only phones of ours may watch lamps.
-    fn subscriber(&mut self, flow: Flow, request: &Request) -> Result<IpAddr, Response> {
-        let source = flow.remote.ip();
-        if self.registrar.is_registered_from(source) {
-            Ok(source)
-        } else {
-            Err(self.reply(&request.headers, Status::FORBIDDEN))
+    /// Only phones of ours may watch lamps: the account that the request was proven to come from.
+    fn subscriber(
+        &mut self,
+        now_ms: u64,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<Login, Response> {
+        let names = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+        let verdict = self.verify(now_ms, flow, request, &names);
+        match verdict {
+            Verdict::Proven(login) => Ok(login),
+            Verdict::Absent | Verdict::Wrong | Verdict::Stale => {
+                let response = self.reply(&request.headers, Status::UNAUTHORIZED);
+                let name = user_of(request.headers.from().ok());
+                let stale = verdict == Verdict::Stale;
+                Err(self.challenge(now_ms, flow, response, Challenge::User, &name, stale))
+            }
         }
     }
 

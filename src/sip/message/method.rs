@@ -79,10 +79,12 @@ impl Status {
     pub const OK: Self = Self(200);
     pub const ACCEPTED: Self = Self(202);
     pub const BAD_REQUEST: Self = Self(400);
+    pub const UNAUTHORIZED: Self = Self(401);
     pub const FORBIDDEN: Self = Self(403);
     pub const NOT_FOUND: Self = Self(404);
     pub const METHOD_NOT_ALLOWED: Self = Self(405);
     pub const NOT_ACCEPTABLE: Self = Self(406);
+    pub const PROXY_AUTHENTICATION_REQUIRED: Self = Self(407);
     pub const REQUEST_TIMEOUT: Self = Self(408);
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
     pub const UNSUPPORTED_URI_SCHEME: Self = Self(416);

@@ -74,7 +74,7 @@ impl Phone {
     }
 }
 
-pub(super) fn register(scene: &mut Scene, contact: &str) {
+fn register(scene: &mut Scene, contact: &str) {
     let Ok(Uri::Sip(uri)) = Uri::parse(contact) else { panic!("{contact}") };
     let flow = Flow {
         link: Link::Udp(0),

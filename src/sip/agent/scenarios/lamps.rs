@@ -1,20 +1,38 @@
 //! SUBSCRIBE to lamps, and the NOTIFYs that come of it.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::super::super::auth::digest::Algorithm;
 use super::super::super::border::LampState;
-use super::dialled::register;
+use super::super::registrations::{accounts, challenges, credentials_of, field};
 use super::*;
 
 const DIALOG: &str = "Event: dialog\r\nAccept: application/dialog-info+xml\r\n";
 
+/// A phone of anna's account, which is known.
 fn phone() -> Scene {
-    let mut scene = Scene::new();
-    register(&mut scene, "sip:anna@127.0.0.1:4000");
-    scene
+    phone_within(Limits::default())
+}
+
+fn phone_within(limits: Limits) -> Scene {
+    let accounts = Arc::new(ArcSwap::from_pointee(accounts(&[("anna", None)])));
+    Scene::with(SipSettings { accounts, limits, ..SipSettings::default() })
+}
+
+/// Subscribes to the lamp 100, with the password of anna's account if it is asked for.
+fn subscribe(scene: &mut Scene, password: &str, extra: &str) -> Vec<String> {
+    let sent = scene.next("SUBSCRIBE", extra, "");
+    let Some(challenge) = challenges(&sent[0]).pop() else { return sent };
+    let (nonce, uri) = (field(&challenge, "nonce"), "sip:100@127.0.0.1");
+    let credentials = credentials_of(Algorithm::Md5, "anna", password, &nonce, 1, "SUBSCRIBE", uri);
+    scene.next("SUBSCRIBE", &format!("{extra}Authorization: {credentials}\r\n"), "")
 }
 
 /// Subscribes to the lamp 100; gives the first NOTIFY.
 fn watch(scene: &mut Scene, extra: &str) -> String {
-    let mut sent = scene.next("SUBSCRIBE", &format!("{DIALOG}{extra}"), "");
+    let mut sent = subscribe(scene, "anna-secret", &format!("{DIALOG}{extra}"));
     assert_eq!(codes(&sent[..1]), [200], "{sent:?}");
     scene.to = header(&sent[0], "To").unwrap();
     assert_eq!(sent.len(), 2, "{sent:?}");
@@ -130,10 +148,8 @@ fn what_is_no_subscription_of_ours_is_refused() {
         assert_eq!(codes(&scene.next("SUBSCRIBE", extra, "")), [code], "{extra}");
         scene.assert_all_forgotten();
     }
-    let mut scene = Scene::new();
-    assert_eq!(codes(&scene.next("SUBSCRIBE", DIALOG, "")), [403], "a stranger");
-    let limits = Limits { subscriptions_per_owner_max: 0, ..Limits::default() };
-    let mut scene = Scene::with(SipSettings { limits, ..SipSettings::default() });
-    register(&mut scene, "sip:anna@127.0.0.1:4000");
-    assert_eq!(codes(&scene.next("SUBSCRIBE", DIALOG, "")), [503]);
+    let mut scene = phone();
+    assert_eq!(codes(&subscribe(&mut scene, "wrong", DIALOG)), [401], "a stranger");
+    let mut scene = phone_within(Limits { subscriptions_per_account_max: 0, ..Limits::default() });
+    assert_eq!(codes(&subscribe(&mut scene, "anna-secret", DIALOG)), [503]);
 }
