@@ -63,7 +63,7 @@ use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
 use crate::config::Transport;
-use crate::domain::{Accounts, EndReason, EndedBy, LegId};
+use crate::domain::{Accounts, EndReason, EndedBy, LegId, MediaSession};
 
 /// The Server header.
 const SERVER: &str = concat!("allo/", env!("CARGO_PKG_VERSION"));
@@ -326,6 +326,13 @@ impl Agent {
             Transport::Udp => format!("<sip:allo@{sent_by}>"),
             Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
         }
+    }
+
+    fn tell_agreed(&mut self, leg: LegId, session: MediaSession) {
+        let Some(peer) = self.legs.get(&leg).map(|leg| leg.dialog.next_hop().remote.ip()) else {
+            return;
+        };
+        self.outbox.events.push(SipEvent::MediaAgreed { leg, session, peer });
     }
 
     fn tell_end(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {
