@@ -119,12 +119,12 @@ impl Acd {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Does what is due at `now`. Calling it too early or too often does no harm.
+    /// Does what is due at `now`, all of it before anybody is rung. Calling it too early or too
+    /// often does no harm.
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Act>) {
-        while let Some((at, timer)) = self.timers.first().cloned()
-            && at <= now
+        while self.next_timer().is_some_and(|at| at <= now)
+            && let Some((_, timer)) = self.timers.pop_first()
         {
-            self.timers.pop_first();
             match timer {
                 Timer::Ring(offer) => self.ring_time_is_up(now, offer, out),
                 Timer::WrapUp(login) => self.finish_wrap_up(now, &login, out),
@@ -132,9 +132,8 @@ impl Acd {
                 Timer::Widen(call) => self.widen(now, call, out),
                 Timer::Reasons => self.write_reasons(now, out),
             }
-            // Each timer sees the house as the one before has left it.
-            self.settle(now, out);
         }
+        self.settle(now, out);
     }
 
     /// The place of a caller in the line of the group, 1 for the next one. `None`: not waiting, or
