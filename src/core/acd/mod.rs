@@ -85,8 +85,8 @@ struct News {
     is_group_empty: bool,
     /// Groups whose first callers may have other reasons to wait than were written down.
     reasons: BTreeSet<String>,
-    /// When these reasons are looked at.
-    reasons_at: Option<Timestamp>,
+    /// A timer is set to look at these reasons.
+    are_reasons_planned: bool,
 }
 
 /// Why [`Acd::on_time`] is wanted.
@@ -122,6 +122,7 @@ impl Acd {
     /// Does what is due at `now`, all of it before anybody is rung. Calling it too early or too
     /// often does no harm.
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Act>) {
+        let mut are_reasons_due = false;
         while self.next_timer().is_some_and(|at| at <= now)
             && let Some((_, timer)) = self.timers.pop_first()
         {
@@ -130,10 +131,13 @@ impl Acd {
                 Timer::WrapUp(login) => self.finish_wrap_up(now, &login, out),
                 Timer::Delay(login) => self.delay_is_over(now, &login),
                 Timer::Widen(call) => self.widen(now, call, out),
-                Timer::Reasons => self.write_reasons(now, out),
+                Timer::Reasons => are_reasons_due = true,
             }
         }
         self.settle(now, out);
+        if are_reasons_due {
+            self.write_reasons(now, out);
+        }
     }
 
     /// The place of a caller in the line of the group, 1 for the next one. `None`: not waiting, or

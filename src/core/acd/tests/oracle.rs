@@ -40,7 +40,7 @@ pub fn expected(
             Stage::Answered { .. } => continue,
             Stage::Ringing { tried, .. } => {
                 let before = |login: &&Login| !rung_now.contains(&(call, (*login).clone()));
-                tried.iter().filter(before).collect()
+                tried.keys().filter(before).collect()
             }
         };
         if !tried.is_empty() && caller.group().pick != Pick::RingAll {
