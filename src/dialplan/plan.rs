@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -262,6 +263,8 @@ pub struct Group {
     pub busy: AfterRing,
     pub wrap_up_ms: u64,
     pub target: Target,
+    /// `manager-first "20s"`: for so long only the customer's personal manager is rung.
+    pub manager_first_ms: Option<u64>,
     /// Added up for each name that holds for the caller.
     pub priorities: Vec<(String, i32)>,
     /// Waiting for so long is worth one point of priority, so that nobody starves; `None`: never.
@@ -275,6 +278,9 @@ pub struct Group {
     pub line_max: usize,
     /// Who hangs up in the line and calls again within this time has the old place.
     pub keep_place_ms: u64,
+    /// `topic "1" "Доставка"`: what an operator may type after a conversation. While there are any,
+    /// the operator's phone stays connected when the customer hangs up, until wrap-up ends.
+    pub topics: BTreeMap<String, String>,
     /// `None`: conversations are not recorded.
     pub record: Option<RecordRule>,
     /// Runs when nobody is logged in; `phrase/sorry-full` and the end of the call unless the plan
@@ -301,6 +307,7 @@ impl Group {
             busy: AfterRing::Delay { ms: 10_000 },
             wrap_up_ms: 0,
             target: Target::default(),
+            manager_first_ms: None,
             priorities: Vec::new(),
             ageing_ms: Some(60_000),
             tips: None,
@@ -309,6 +316,7 @@ impl Group {
             overflow: Vec::new(),
             line_max: LINE_MAX,
             keep_place_ms: 300_000,
+            topics: BTreeMap::new(),
             record: None,
             nobody: Block::from([]),
             full: Block::from([]),
@@ -374,6 +382,38 @@ pub enum Formula {
     LateAbandonsCount,
     /// AnT / (An + Ab − AbS)
     WithoutShortAbandons,
+}
+
+impl Formula {
+    pub const ALL: [Self; 4] =
+        [Self::OfOffered, Self::OfAnswered, Self::LateAbandonsCount, Self::WithoutShortAbandons];
+
+    /// As plans and reports name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OfOffered => "of-offered",
+            Self::OfAnswered => "of-answered",
+            Self::LateAbandonsCount => "late-abandons-count",
+            Self::WithoutShortAbandons => "without-short-abandons",
+        }
+    }
+}
+
+impl fmt::Display for Formula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Formula {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|formula| formula.name() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            format!("\"{text}\" is not a formula: {known}")
+        })
+    }
 }
 
 /// `tips "tip" every="20s"`: recordings of a folder, none twice until all were heard.

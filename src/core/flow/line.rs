@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::core::acd::{Estimate, Joined};
-use crate::dialplan::plan::{Block, Group, Text};
-use crate::domain::{CallFact, EndReason, Key, Login, PhoneNumber, RecordingId, Timestamp};
+use crate::dialplan::plan::{Block, Group, Script, Text};
+use crate::domain::{CallFact, EndReason, EndedBy, Key, Login, PhoneNumber, RecordingId, Timestamp};
 
 use super::callback::Dialogue;
 use super::comfort::{Comfort, Word};
@@ -237,7 +237,7 @@ impl Flow {
     pub fn on_talk_ended(&mut self, _now: Timestamp, out: &mut Vec<Command>) {
         if let Waiting::Talking(_) = &self.waiting {
             self.cut(out);
-            self.hang_up(EndReason::HungUp, out);
+            self.hang_up(EndedBy::Operator, EndReason::HungUp, out);
         }
     }
 
@@ -255,6 +255,26 @@ impl Flow {
             if self.plays.is_empty() {
                 self.on_silence(now, out);
             }
+        }
+    }
+}
+
+/// On in the plan.
+impl Flow {
+    /// The operator sent the caller to a number of the plan: its block is next.
+    pub fn on_transferred_to_plan(
+        &mut self,
+        now: Timestamp,
+        script: Arc<Script>,
+        block: Block,
+        out: &mut Vec<Command>,
+    ) {
+        if let Waiting::Talking(_) = &self.waiting {
+            self.cut(out);
+            self.script = script;
+            self.menu = None;
+            self.enter(Activity::Walk, block);
+            self.run(now, out);
         }
     }
 }

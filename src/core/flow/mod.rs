@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Due, Group, Menu, Promise, Script, Statement};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, Language, PlayId, RecordingId, Region, Timestamp,
+    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, RecordingId, Region,
+    Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -55,6 +56,8 @@ const FILLER_PAUSE_MS: u64 = 3_000;
 #[derive(Debug)]
 pub struct Flow {
     call: CallId,
+    /// The caller's.
+    leg: LegId,
     script: Arc<Script>,
     catalogue: Arc<Catalogue>,
     knowledge: Knowledge,
@@ -160,6 +163,7 @@ impl Flow {
     /// A call that waits to be answered and then begins with `entry`.
     pub fn new(
         call: CallId,
+        leg: LegId,
         script: Arc<Script>,
         entry: Block,
         catalogue: Arc<Catalogue>,
@@ -168,6 +172,7 @@ impl Flow {
     ) -> Self {
         Self {
             call,
+            leg,
             script,
             catalogue,
             knowledge,
@@ -185,6 +190,11 @@ impl Flow {
             is_recording_announced: false,
             refusals: 0,
         }
+    }
+
+    /// The file of the plan that the call follows.
+    pub fn script(&self) -> &Script {
+        &self.script
     }
 
     /// When [`Flow::on_time`] wants to be called.
@@ -249,7 +259,7 @@ impl Flow {
     /// Ends what is heard.
     fn cut(&self, out: &mut Vec<Command>) {
         if !self.plays.is_empty() {
-            out.push(Command::StopPlaying { call: self.call });
+            out.push(Command::StopPlaying { leg: self.leg });
         }
     }
 
@@ -343,7 +353,7 @@ impl Flow {
             }
             Waiting::LastWords { reason } => {
                 let reason = *reason;
-                self.hang_up(reason, out);
+                self.hang_up(EndedBy::Plan, reason, out);
             }
             Waiting::Confirmation { .. }
             | Waiting::Joining { .. }
@@ -529,9 +539,9 @@ impl Flow {
         self.last_words()
     }
 
-    fn hang_up(&mut self, reason: EndReason, out: &mut Vec<Command>) {
+    fn hang_up(&mut self, by: EndedBy, reason: EndReason, out: &mut Vec<Command>) {
         self.waiting = Waiting::Over;
-        out.push(Command::Hangup { call: self.call, by: EndedBy::Plan, reason });
+        out.push(Command::Hangup { leg: self.leg, by, reason });
     }
 
     fn record(&self, fact: CallFact) -> Command {

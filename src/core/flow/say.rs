@@ -67,7 +67,7 @@ impl Flow {
         }
         let said = recordings.clone();
         self.plays.push_back(Play { id: play, language, recordings: said, text });
-        out.push(Command::Play { call: self.call, play, language, recordings });
+        out.push(Command::Play { leg: self.leg, play, language, recordings });
     }
 
     /// `None` if a value is unknown or can't be spoken.
