@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 use super::Login;
 
@@ -71,5 +73,40 @@ pub struct Account {
     pub digest: Option<DigestChoice>,
 }
 
+impl Account {
+    /// The account of a phone that knows this password: MD5 (RFC 2617 §3.2.2.2) and SHA-256
+    /// (RFC 8760) of `login:realm:password`.
+    pub fn for_password(login: &Login, realm: &str, password: &str) -> Self {
+        let text = format!("{login}:{realm}:{password}");
+        Self {
+            login: login.clone(),
+            realm: realm.to_owned(),
+            md5: Ha1(hexadecimal(&Md5::digest(text.as_bytes()))),
+            sha256: Ha1(hexadecimal(&Sha256::digest(text.as_bytes()))),
+            digest: None,
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// All accounts.
 pub type Accounts = BTreeMap<Login, Account>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_hashes_are_those_that_phones_compute() {
+        let account = Account::for_password(&"anna".parse().unwrap(), "allo", "secret");
+        assert_eq!(account.md5.0, "f2af0e82617b5b1f0e204403eb2493b3");
+        assert_eq!(
+            account.sha256.0,
+            "dcb5422bb283c34545e9b2d88e4da37bc540d437db58eaed8baf6b589de3a06c"
+        );
+        assert!(!format!("{account:?}").contains(&account.md5.0));
+    }
+}
