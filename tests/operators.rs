@@ -89,7 +89,7 @@ async fn an_added_operator_gets_a_password_once_and_only_its_hashes_are_kept() {
     let server = prepared();
     let told = done(&server, ANNA);
     for part in [
-        "anna is an operator now: Анна Петрова, extension 201, group support, english=5, orders=8",
+        "anna is an operator now: Анна Петрова, extension 201, group support, skills english=5, orders=8",
         &format!("  server    {} (UDP or TCP)\n", server.sip),
         "  user      anna\n",
     ] {

@@ -3,9 +3,9 @@
 //!
 //! - [`fields`]: what options and CSV cells say of an operator
 //! - [`phone`]: passwords, and what a softphone must be set to
-//! - [`listing`]: `list`
-//! - [`sheet`]: `import`
-//! - [`attendance`]: `login`, `logout`, `pause`, `unpause`
+//! - [`listing`]: the table of `list`
+//! - [`sheet`]: the CSV file of `import`
+//! - [`attendance`]: what `login`, `logout`, `pause`, `unpause` do
 
 mod attendance;
 mod fields;
@@ -13,6 +13,7 @@ mod listing;
 mod phone;
 mod sheet;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -217,13 +218,13 @@ fn warn_of_unknown_groups(config: &Config, groups: &[String]) {
             return;
         }
     };
-    let known: Vec<&str> =
-        plan.scripts.values().flat_map(|script| script.groups.keys()).map(String::as_str).collect();
-    for group in groups.iter().filter(|group| !known.contains(&group.as_str())) {
+    let groups_of_all = plan.scripts.values().flat_map(|script| script.groups.keys());
+    let known: BTreeSet<&str> = groups_of_all.map(String::as_str).collect();
+    for group in groups.iter().filter(|group| !known.contains(group.as_str())) {
         let hint = match nearest(group, known.iter().copied()) {
             Some(meant) => format!("did you mean \"{meant}\"?"),
             None if known.is_empty() => "they have no groups".to_owned(),
-            None => format!("known here: {}", known.join(", ")),
+            None => format!("known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
         };
         eprintln!("warning: no dialplan has a group \"{group}\"; {hint}");
     }

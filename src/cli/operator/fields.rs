@@ -165,7 +165,7 @@ pub(super) fn described(operator: &Operator) -> String {
         groups => format!(", groups {}", groups.join(" and ")),
     };
     if !operator.skills.is_empty() {
-        text += &format!(", {}", skills(&operator.skills));
+        text += &format!(", skills {}", skills(&operator.skills));
     }
     match operator.role {
         Role::Operator => text,
