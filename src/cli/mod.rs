@@ -6,9 +6,13 @@ pub mod call;
 pub mod calls;
 pub mod crm;
 pub mod demo;
+pub mod operator;
 pub mod plans;
 pub mod prompts;
+pub mod report;
 pub mod serve;
+pub mod table;
+pub mod why;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -51,9 +55,16 @@ enum Command {
     Call(call::CallArgs),
     /// List past calls: when, who, what was said, which keys, how it ended.
     Calls(calls::CallsArgs),
+    /// The service level of a day or more, by all definitions, with the calls behind it.
+    Report(report::ReportArgs),
+    /// Explain a call: who was rung and why, and why everybody else was not.
+    Why(why::WhyArgs),
     /// Fill the customers and orders that allo keeps itself.
     #[command(subcommand)]
     Crm(crm::CrmCommand),
+    /// The people who take calls: add, change, log in, pause.
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// Find and speak recordings that are missing.
     #[command(subcommand)]
     Prompts(prompts::PromptsCommand),
@@ -108,7 +119,10 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
+        Command::Report(args) => wait_for(report::run(&config, &args)),
+        Command::Why(args) => wait_for(why::run(&config, &args)),
         Command::Crm(command) => wait_for(crm::run(&config, command)),
+        Command::Operator(command) => wait_for(operator::run(&config, command)),
         Command::Prompts(command) => wait_for(prompts::run(&config, command)),
         Command::Config(ConfigCommand::Describe) => {
             io::stdout().write_all(Config::describe().as_bytes())?;

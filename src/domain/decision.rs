@@ -80,10 +80,14 @@ impl Decision {
         candidates.sort_by_key(|(login, _)| !is_chosen(login));
         candidates
             .into_iter()
-            .map(|(login, verdict)| match verdict {
-                _ if is_chosen(login) => (login, format!("chosen: {verdict}")),
-                Verdict::Free { .. } => (login, format!("free, but comes later: {verdict}")),
-                _ => (login, verdict.to_string()),
+            .map(|(login, verdict)| {
+                let is_free = matches!(verdict, Verdict::Free { .. });
+                let reason = match (is_chosen(login), is_free) {
+                    (true, _) => format!("chosen: {verdict}"),
+                    (false, true) => format!("free, but comes later: {verdict}"),
+                    (false, false) => verdict.to_string(),
+                };
+                (login, reason)
             })
             .collect()
     }
