@@ -2,6 +2,10 @@
 //!
 //! - [`plan_test`]: runs the tests that live beside the dialplans
 //! - `world`: a telephone, a CRM and a clock that do what a test says
+//! - [`erlang`]: what queueing theory says of a line of callers
+//! - [`random`]: chance that can be repeated
 
+pub mod erlang;
 pub mod plan_test;
+pub mod random;
 mod world;
