@@ -7,11 +7,13 @@
 //! - [`finding`]: a problem with its place and a hint
 //! - [`graph`](mod@graph): the plan as a picture
 //! - [`scenario`]: test files
+//! - [`day`]: files for rehearsals
 //!
 //! How a file becomes a part of the plan: `syntax` (KDL → nodes with places), `reader` (nodes →
 //! `tree`, each line checked by itself), `check` (the tree walked as callers walk it), `lower`
 //! (tree → [`plan`]). `values` reads the small words, `suggest` knows what was meant.
 
+pub mod day;
 pub mod expression;
 pub mod finding;
 pub mod graph;
@@ -33,6 +35,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
+pub use day::parse_day;
 pub use finding::{Finding, Severity};
 pub use graph::graph;
 pub use plan::Plan;
