@@ -78,6 +78,13 @@ impl GroupDay {
         covering.map_or(0.0, |rate| rate.per_hour)
     }
 
+    /// How many calls come on average.
+    pub fn calls_expected(&self) -> f64 {
+        let minutes = 0..self.rates.iter().map(|rate| rate.span.end).max().unwrap_or(0);
+        let by_chance: f64 = minutes.map(|minute| self.rate_at(minute) / 60.0).sum();
+        by_chance + self.past.len() as f64
+    }
+
     /// Operators of this group whose shift covers this minute of the day.
     pub fn operators_at(&self, minute: u32) -> u32 {
         let on_shift = self.shifts.iter().filter(|shift| shift.span.contains(minute));

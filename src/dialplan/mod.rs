@@ -41,6 +41,7 @@ pub use graph::graph;
 pub use plan::Plan;
 pub use scenario::{PlanTest, parse_tests};
 pub use syntax::as_kdl;
+pub use values::duration;
 
 use crate::domain::Region;
 use crate::speech::Catalogue;

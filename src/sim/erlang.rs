@@ -79,14 +79,14 @@ impl Load {
         }
     }
 
-    /// No traffic at all, or more than can be done.
+    /// No traffic at all, or more than can be done: everybody is answered some day, nobody in time.
     fn without_end(&self) -> Prediction {
         let is_idle = self.erlangs() <= 0.0;
         let share = f64::from(u8::from(is_idle));
         Prediction {
             must_wait: 1.0 - share,
             answered_in_time: share,
-            answered: share,
+            answered: 1.0,
             abandoned: 0.0,
             abandoned_in_time: 0.0,
             mean_wait_s: is_idle.then_some(0.0),
