@@ -92,7 +92,7 @@ impl<'d> World<'d> {
         let stream = |group| Random::new(day.seed, group as u64 * STREAMS + MISS_STREAM);
         let mut world = Self {
             day,
-            acd: Acd::new(),
+            acd: Acd::new().unwatched(),
             midnight,
             now: midnight,
             calls: calls.collect(),
