@@ -11,6 +11,7 @@ pub mod plans;
 pub mod prompts;
 pub mod report;
 pub mod serve;
+pub mod simulate;
 pub mod table;
 pub mod why;
 
@@ -49,6 +50,8 @@ enum Command {
     Test(plans::TestArgs),
     /// Draw the dialplans as a Mermaid graph on stdout.
     Graph(plans::GraphArgs),
+    /// Live through a day of calls in a moment: service level, waits, and what Erlang says.
+    Simulate(simulate::SimulateArgs),
     /// Place a real call from a sample customer to a server of its own and check what was heard.
     Demo(demo::DemoArgs),
     /// A test phone in the terminal: dials a number, presses keys, records what it hears.
@@ -116,6 +119,7 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Check(args) => plans::check(config, args),
         Command::Test(args) => plans::test(config, args),
         Command::Graph(args) => plans::graph(config, args),
+        Command::Simulate(args) => simulate::run(&config, &args),
         Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
