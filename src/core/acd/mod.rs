@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
-use crate::domain::{CallFact, CallId, Login, Operator, Timestamp};
+use crate::domain::{Attendance, CallFact, CallId, Login, Operator, Timestamp};
 
 pub use border::{Act, Estimate, Joined, NotAllowed, OfferId, OperatorState, Release, Ticket};
 pub use decision::Standing;
@@ -146,6 +146,21 @@ impl Acd {
         let caller = self.callers.get(&call)?;
         let line = self.lines.get(&caller.ticket.group.name)?;
         line.contains(&caller.rank).then(|| line.range(..=caller.rank).count())
+    }
+
+    /// How long a caller has been waiting; `None`: not waiting.
+    pub fn waited_ms(&self, now: Timestamp, call: CallId) -> Option<u64> {
+        self.callers.get(&call).map(|caller| now.since(caller.entered))
+    }
+
+    /// Whether a phone rings for this caller.
+    pub fn is_ringing(&self, call: CallId) -> bool {
+        self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Ringing { .. }))
+    }
+
+    /// What an operator wants; `None`: there is no such operator.
+    pub fn attendance(&self, login: &Login) -> Option<&Attendance> {
+        self.staff.get(login).map(|person| &person.attendance)
     }
 
     /// Where an operator is; `None`: there is no such operator.

@@ -29,7 +29,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::dialplan::Plan;
-use crate::domain::{CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, Region, Timestamp};
+use crate::domain::{
+    CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, Region, Timestamp,
+};
 use crate::speech::Catalogue;
 
 use super::acd::{Acd, Act, OfferId};
@@ -67,6 +69,8 @@ pub struct Hub {
 impl Hub {
     /// `seed` makes the ids of dialled legs; nodes and restarts take different ones.
     pub fn new(plan: Arc<Plan>, catalogue: Arc<Catalogue>, region: Region, seed: u64) -> Self {
+        let zone = plan.scripts.values().next().map(|script| script.timezone.clone());
+        let acd = zone.map_or_else(Acd::new, |zone| Acd::new().in_zone(zone));
         Self {
             plan,
             catalogue,
@@ -77,7 +81,7 @@ impl Hub {
             legs: BTreeMap::new(),
             bridges: BTreeMap::new(),
             offers: BTreeMap::new(),
-            acd: Acd::new(),
+            acd,
             acts: Vec::new(),
             operators: BTreeMap::new(),
             tips: TipMemory::default(),
@@ -131,7 +135,7 @@ impl Hub {
             Event::MediaClosed { leg, statistics } => self.media_closed(leg, statistics, out),
             Event::Recorded { call, note } => {
                 out.push(Command::Record { call, fact: CallFact::Recorded(note) });
-            },
+            }
             Event::OperatorsReplaced { operators, attendance } => {
                 self.operators = operators.iter().map(|o| (o.login.clone(), o.clone())).collect();
                 self.acd.set_operators(now, operators, &mut self.acts);
