@@ -168,7 +168,7 @@ fn another_group_helps_those_who_wait_for_long_after_their_own() {
     house.joins(1, &support);
     house.picks_up("anna");
     house.at("0:10").joins(2, &support);
-    assert_eq!(house.at("1:00").story(), "0:01 anna rings for 1 · 0:40 bob rings for 2");
+    assert_eq!(house.at("0:50").story(), "0:01 anna rings for 1 · 0:40 bob rings for 2");
 }
 
 #[test]
