@@ -63,8 +63,6 @@ pub enum Verdict {
     JustRang {
         outcome: RingOutcome,
     },
-    /// Free, but reserved for another caller who comes first.
-    Reserved,
     /// The caller waits for the personal manager first.
     NotTheManager {
         left_ms: u64,
@@ -120,7 +118,6 @@ impl fmt::Display for Verdict {
                 write!(f, "skill {skill} {level} < {needed}")
             }
             Self::JustRang { outcome } => write!(f, "rang last for this caller: {outcome}"),
-            Self::Reserved => f.write_str("reserved for a caller who comes first"),
             Self::NotTheManager { left_ms } => {
                 write!(f, "the personal manager comes first for another {}", span(left_ms))
             }

@@ -248,7 +248,6 @@ fn fingerprint(found: &[Found<'_>]) -> u64 {
             | Verdict::Ringing
             | Verdict::Talking { .. }
             | Verdict::WrapUp { .. }
-            | Verdict::Reserved
             | Verdict::NotTheManager { .. } => {}
         }
     }
