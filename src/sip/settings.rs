@@ -65,6 +65,10 @@ pub struct Limits {
     pub events_max: usize,
     /// Commands that wait for the owner of all calls; 4,096.
     pub commands_max: usize,
+    /// Lamps that phones watch, all together; 20,000.
+    pub subscriptions_max: usize,
+    /// Lamps that the phones of one account watch; 500.
+    pub subscriptions_per_account_max: usize,
     /// Retry-After of a 503, seconds; 5.
     pub retry_after_s: u32,
 }
@@ -85,6 +89,8 @@ impl Default for Limits {
             inbound_max: 4_096,
             events_max: 8_192,
             commands_max: 4_096,
+            subscriptions_max: 20_000,
+            subscriptions_per_account_max: 500,
             retry_after_s: 5,
         }
     }

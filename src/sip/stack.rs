@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
-use super::border::{SipCommand, SipEvent};
+use super::border::{Destination, SipCommand, SipEvent};
 use super::settings::SipSettings;
-use super::transport::{Flow, Inbound, Link, tcp, udp};
+use super::transport::{Flow, Inbound, Link, tcp, udp, way};
 use crate::config::{Listen, Transport};
 
 /// Why the stack does not listen.
@@ -127,7 +127,12 @@ impl SipStack {
         let owner = Owner {
             agent: Agent::new(settings, rand::random()),
             clock: Clock::start(),
-            carriers: Carriers { udp: udp_sockets, tcp: BTreeMap::new(), shared },
+            carriers: Carriers {
+                bound: bound.clone(),
+                udp: udp_sockets,
+                tcp: BTreeMap::new(),
+                shared,
+            },
             inbound,
             commands,
             events,
@@ -231,12 +236,17 @@ impl Clock {
 
 /// The sockets to send on.
 struct Carriers {
+    bound: Vec<Listen>,
     udp: Vec<Arc<UdpSocket>>,
     tcp: BTreeMap<u64, tcp::Writer>,
     shared: tcp::Shared,
 }
 
 impl Carriers {
+    fn way_to(&self, uri: &str) -> Option<Flow> {
+        way::way_to(uri, &self.bound, self.shared.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// `false`: the link is gone.
     fn send(&self, flow: Flow, bytes: Bytes) -> bool {
         match flow.link {
@@ -304,7 +314,7 @@ impl Owner {
                     }
                 }
                 Some(command) = self.commands.recv() => {
-                    self.agent.command(self.clock.now_ms(), command);
+                    self.obey(command);
                 }
                 Some(inbound) = self.inbound.recv(), if self.untold.len() < self.events_max => {
                     self.take_batch(inbound);
@@ -321,6 +331,20 @@ impl Owner {
             }
         }
         self.close().await;
+    }
+
+    fn obey(&mut self, command: SipCommand) {
+        let now_ms = self.clock.now_ms();
+        match command {
+            SipCommand::Dial(dial) => {
+                let way = match &dial.to {
+                    Destination::Uri(uri) => self.carriers.way_to(uri),
+                    Destination::Account(_) => None,
+                };
+                self.agent.dial(now_ms, &dial, way);
+            }
+            command => self.agent.command(now_ms, command),
+        }
     }
 
     fn take_batch(&mut self, first: Inbound) {

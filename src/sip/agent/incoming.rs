@@ -78,13 +78,11 @@ impl Agent {
             | KnownMethod::Options
             | KnownMethod::Info
             | KnownMethod::Update
-            | KnownMethod::PRack => {}
-            KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
-            KnownMethod::Message
-            | KnownMethod::Notify
-            | KnownMethod::Publish
+            | KnownMethod::PRack
             | KnownMethod::Refer
-            | KnownMethod::Subscribe => {
+            | KnownMethod::Subscribe => {}
+            KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
+            KnownMethod::Message | KnownMethod::Notify | KnownMethod::Publish => {
                 let response = self.reply(headers, Status::METHOD_NOT_ALLOWED);
                 return self.respond(now_ms, id, &response.with(HeaderName::Allow, ALLOW));
             }
@@ -101,7 +99,14 @@ impl Agent {
         match (to_tag, method) {
             (Some(tag), _) => match self.leg_of(&tag, &request) {
                 Some(leg) => self.in_dialog(now_ms, id, leg, flow, method, &request),
-                None => self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL),
+                None => match self.subscription_of(&tag, headers) {
+                    Some(subscription) if method == KnownMethod::Subscribe => {
+                        self.resubscribe(now_ms, id, subscription, flow, &request);
+                    }
+                    Some(_) | None => {
+                        self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL);
+                    }
+                },
             },
             (None, KnownMethod::Invite) => {
                 if self.is_merged(id, &request) {
@@ -112,6 +117,10 @@ impl Agent {
             (None, KnownMethod::Options) => {
                 let response = self.options(&request, None);
                 self.respond(now_ms, id, &response);
+            }
+            (None, KnownMethod::Subscribe) => self.subscribe(now_ms, id, flow, &request),
+            (None, KnownMethod::Refer) => {
+                self.refuse_plainly(now_ms, id, &request, Status::FORBIDDEN);
             }
             (None, _) => self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL),
         }

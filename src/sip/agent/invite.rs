@@ -19,7 +19,7 @@ use crate::domain::{EndReason, EndedBy, LegId, LocalMedia, Login};
 
 /// Who is called: the user part. The parameters of a telephone number that may stand in it
 /// (RFC 3261 §19.1.6: `+78003334455;npdi`) are no part of the number; other users are kept whole.
-fn dialled(uri: &Uri) -> String {
+pub(super) fn dialled(uri: &Uri) -> String {
     let mut user = uri.user().unwrap_or_default();
     let is_number =
         |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b"+-.()*#".contains(&b));
@@ -39,6 +39,10 @@ impl Agent {
         let account = match self.prove_caller(now_ms, flow, &request) {
             Ok(account) => account,
             Err(response) => return self.respond(now_ms, server, &response),
+        };
+        let replaces = match self.replaced_by(&request.headers) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse_plainly(now_ms, server, &request, status),
         };
         let id = self.tokens.leg(now_ms);
         let Ok(dialog) = Dialog::answering(&request, &tag_of(id), flow) else {
@@ -60,6 +64,8 @@ impl Agent {
             session: None,
             refreshing: None,
             peer_allows_update,
+            we_called: false,
+            transfer: None,
         };
         self.legs.insert(id, leg);
         if let Some(server) = self.servers.get_mut(&server) {
@@ -71,7 +77,7 @@ impl Agent {
             caller,
             account,
             is_near_phone: self.registrar.is_registered_from(source.ip()),
-            replaces: None,
+            replaces,
             source,
             local,
         };
@@ -89,7 +95,7 @@ impl Agent {
         let source = flow.remote.ip().to_canonical();
         let exempt = source.is_loopback() || self.settings.trusts(source);
         let room = !self.draining
-            && self.legs.len() < limits.legs_max
+            && self.calls() < limits.legs_max
             && self.admission.admits(now_ms, source, exempt, &limits);
         if !room {
             let busy = self.reply(&request.headers, Status::SERVICE_UNAVAILABLE);

@@ -9,6 +9,7 @@ use super::super::registrar::ContactId;
 use super::super::transaction::{Step, client};
 use super::super::transport::{Flow, Link};
 use super::Agent;
+use super::fork::Fork;
 use super::leg::Stage;
 use super::timers::Due;
 use crate::domain::{EndReason, EndedBy, LegId};
@@ -17,21 +18,27 @@ use crate::domain::{EndReason, EndedBy, LegId};
 #[derive(Debug)]
 pub(super) struct Client {
     machine: client::Transaction,
-    flow: Flow,
+    pub(super) flow: Flow,
     /// The connection was lost once, and the request sent again.
     resent: bool,
-    purpose: Purpose,
-    /// The head of our request, for the ACK to a refusal (RFC 3261 §17.1.1.3).
-    request: Request,
+    pub(super) purpose: Purpose,
+    /// The head of our request, for the ACK to a refusal (RFC 3261 §17.1.1.3) and for CANCEL.
+    pub(super) request: Request,
 }
 
 /// Whom the answer to a request of ours concerns.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Purpose {
     /// A request inside the dialog of this leg.
     Leg(LegId),
+    /// An INVITE that is to become a leg.
+    Fork(Box<Fork>),
+    /// A NOTIFY of this subscription.
+    Subscription(u64),
     /// Is this phone there?
     Probe(ContactId),
+    /// A CANCEL, a PRACK, the BYE to a phone that came too late: any answer will do.
+    Nothing,
 }
 
 impl Client {
@@ -43,7 +50,8 @@ impl Client {
 impl Agent {
     /// Ends a call from our side; the app is told at once.
     pub(super) fn hang_up(&mut self, now_ms: u64, id: LegId, by: EndedBy, reason: EndReason) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        self.settle_transfer(now_ms, id);
+        let Some(leg) = self.legs.get_mut(&id) else { return self.withdraw(now_ms, id) };
         match leg.stage {
             Stage::Pending(ref pending) => {
                 let no_prack = pending.provisional.as_ref().is_some_and(|p| !p.acknowledged);
@@ -96,6 +104,19 @@ impl Agent {
         let id = self.next_id();
         request.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
         request.headers.push(HeaderName::UserAgent, super::SERVER);
+        self.start_client(now_ms, id, flow, request, purpose);
+        id
+    }
+
+    /// Opens a client transaction.
+    pub(super) fn start_client(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        flow: Flow,
+        mut request: Request,
+        purpose: Purpose,
+    ) {
         let reliable = flow.transport().is_reliable();
         let is_invite = request.method.is(KnownMethod::Invite);
         let mut steps = Vec::new();
@@ -109,7 +130,6 @@ impl Agent {
         request.body = Bytes::new();
         self.clients.insert(id, Client { machine, flow, resent: false, purpose, request });
         self.take_client_steps(now_ms, id, steps);
-        id
     }
 
     fn via(&self, flow: Flow, branch: &str) -> String {
@@ -119,13 +139,19 @@ impl Agent {
     }
 
     /// The ACK to a 2xx is a request of its own (RFC 3261 §13.2.2.4).
-    pub(super) fn send_ack(&mut self, leg: LegId, cseq: u32) {
+    fn send_ack(&mut self, leg: LegId, cseq: u32) {
         let Some(leg) = self.legs.get(&leg) else { return };
         let flow = leg.dialog.next_hop();
-        let mut ack = leg.dialog.request_numbered(KnownMethod::Ack, cseq);
+        let ack = leg.dialog.request_numbered(KnownMethod::Ack, cseq);
+        let ack = self.stamp_ack(flow, ack);
+        self.outbox.packets.push((flow, ack));
+    }
+
+    /// The bytes of an ACK with a branch of its own.
+    pub(super) fn stamp_ack(&mut self, flow: Flow, mut ack: Request) -> Bytes {
         let id = self.next_id();
         ack.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
-        self.outbox.packets.push((flow, ack.to_bytes()));
+        ack.to_bytes()
     }
 
     pub(super) fn drive_client(
@@ -182,12 +208,10 @@ impl Agent {
     pub(super) fn response(&mut self, now_ms: u64, response: &Response) {
         let branch = response.headers.via().ok();
         let id = branch.as_ref().and_then(|via| self.tokens.of_branch(via.branch()?));
-        let Some((id, client)) = id.and_then(|id| Some((id, self.clients.get_mut(&id)?))) else {
-            return;
-        };
-        let method = &client.request.method;
-        let of_method = response.headers.cseq().is_ok_and(|cseq| cseq.method == *method);
-        if !of_method {
+        let Ok(cseq) = response.headers.cseq() else { return };
+        let Some(id) = id.and_then(|id| self.sharing_branch(id, &cseq.method)) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.request.method != cseq.method {
             return;
         }
         let status = response.status;
@@ -198,16 +222,35 @@ impl Agent {
         // The answer is read before the transaction may be taken away.
         if news && status.is_final() {
             self.answered(now_ms, id, status, Some(response));
+        } else if news {
+            self.fork_progress(now_ms, id, response);
         }
         self.take_client_steps(now_ms, id, steps);
     }
 
+    /// A CANCEL has the branch of its INVITE (RFC 3261 §9.1), but a transaction of its own.
+    fn sharing_branch(&self, id: u64, method: &Method) -> Option<u64> {
+        if !method.is(KnownMethod::Cancel) {
+            return Some(id);
+        }
+        match &self.clients.get(&id)?.purpose {
+            Purpose::Fork(fork) => fork.cancel,
+            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
+                None
+            }
+        }
+    }
+
     /// A final answer, or 408 for none at all.
     fn answered(&mut self, now_ms: u64, id: u64, status: Status, response: Option<&Response>) {
-        match self.clients.get(&id).map(|client| client.purpose) {
-            Some(Purpose::Leg(leg)) => self.leg_answered(now_ms, id, leg, status, response),
-            Some(Purpose::Probe(contact)) => self.probe_answered(contact, status),
-            None => {}
+        match self.clients.get(&id).map(|client| &client.purpose) {
+            Some(Purpose::Leg(leg)) => self.leg_answered(now_ms, id, *leg, status, response),
+            Some(Purpose::Fork(_)) => self.fork_answered(now_ms, id, status, response),
+            Some(Purpose::Subscription(subscription)) => {
+                self.notify_answered(now_ms, *subscription, status);
+            }
+            Some(Purpose::Probe(contact)) => self.probe_answered(*contact, status),
+            Some(Purpose::Nothing) | None => {}
         }
     }
 
@@ -234,11 +277,11 @@ impl Agent {
                 self.refresh_answered(now_ms, id, leg, status, response);
             }
             KnownMethod::Update => self.refresh_answered(now_ms, id, leg, status, response),
+            KnownMethod::Notify => self.transfer_notified(now_ms, id, leg),
             KnownMethod::Ack
             | KnownMethod::Cancel
             | KnownMethod::Info
             | KnownMethod::Message
-            | KnownMethod::Notify
             | KnownMethod::Options
             | KnownMethod::PRack
             | KnownMethod::Publish

@@ -35,6 +35,19 @@ pub enum Due {
         leg: LegId,
         rseq: u32,
     },
+    /// Our INVITE, this client transaction, has been out for a while.
+    ForkSilent {
+        client: u64,
+    },
+    /// A phone that was dialled has rung long enough.
+    RingTimeUp {
+        leg: LegId,
+    },
+    /// Only the newest `round` counts.
+    SubscriptionExpired {
+        id: u64,
+        round: u32,
+    },
     /// RFC 4028 §10. Only the newest `round` counts.
     Refresh {
         leg: LegId,

@@ -79,6 +79,14 @@ header_names! {
     ProxyAuthenticate "Proxy-Authenticate";
     ProxyAuthorization "Proxy-Authorization";
     Warning "Warning";
+    Event "Event" "o";
+    AllowEvents "Allow-Events" "u";
+    SubscriptionState "Subscription-State";
+    ReferTo "Refer-To" "r";
+    ReferSub "Refer-Sub";
+    Replaces "Replaces";
+    CallInfo "Call-Info";
+    AlertInfo "Alert-Info";
 }
 
 /// One line of a message's head.

@@ -77,6 +77,7 @@ impl Status {
     pub const RINGING: Self = Self(180);
     pub const SESSION_PROGRESS: Self = Self(183);
     pub const OK: Self = Self(200);
+    pub const ACCEPTED: Self = Self(202);
     pub const BAD_REQUEST: Self = Self(400);
     pub const UNAUTHORIZED: Self = Self(401);
     pub const FORBIDDEN: Self = Self(403);
@@ -96,6 +97,7 @@ impl Status {
     pub const BUSY_HERE: Self = Self(486);
     pub const REQUEST_TERMINATED: Self = Self(487);
     pub const NOT_ACCEPTABLE_HERE: Self = Self(488);
+    pub const BAD_EVENT: Self = Self(489);
     pub const REQUEST_PENDING: Self = Self(491);
     pub const SERVER_INTERNAL_ERROR: Self = Self(500);
     pub const NOT_IMPLEMENTED: Self = Self(501);

@@ -3,10 +3,12 @@
 //! - [`udp`](mod@udp): datagrams
 //! - [`tcp`]: connections, framing, limits
 //! - [`local`]: which address of ours a peer sees
+//! - [`way`]: the way to a peer that was never heard
 
 pub mod local;
 pub mod tcp;
 pub mod udp;
+pub mod way;
 
 use std::net::SocketAddr;
 
