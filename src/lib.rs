@@ -11,7 +11,8 @@
 //! | [`sim`] | plan tests and simulated callers | `core` and below |
 //! | [`config`] | `allo.toml` → typed settings | `domain` |
 //! | [`database`] | the pool of connections and its migrations | `domain`, `config` |
-//! | [`sip`] [`media`] [`crm`] [`store`] [`web`] | shells; they do not know each other | `domain`, `config`; `crm` and `store` also `database` |
+//! | [`spreadsheet`] | CSV files with every mistake and its place | `config` |
+//! | [`sip`] [`media`] [`crm`] [`store`] [`web`] | shells; they do not know each other | `domain`, `config`; `crm` and `store` also `database`, `crm` also `spreadsheet` |
 //! | [`phone`] | the test phone: calls a hotline and listens | `domain`, `sip`, `media` |
 //! | [`app`] | wiring, the event loop, the clocks | everything |
 //! | [`cli`] | the command line | everything |
@@ -37,5 +38,6 @@ pub mod phone;
 pub mod sim;
 pub mod sip;
 pub mod speech;
+pub mod spreadsheet;
 pub mod store;
 pub mod web;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::crm::{self, ImportError};
+use crate::spreadsheet::BadRows;
 use crate::store::Store;
 
 #[derive(Debug, Subcommand)]
@@ -52,7 +53,7 @@ pub async fn run(config: &Config, command: CrmCommand) -> anyhow::Result<ExitCod
                 rows(done.orders)
             )?;
         }
-        Err(ImportError::Rows { errors, more }) if args.json => {
+        Err(ImportError::Rows(BadRows { errors, more })) if args.json => {
             let report = json!({ "ok": false, "problems": errors, "more": more });
             writeln!(out, "{report:#}")?;
             return Ok(ExitCode::FAILURE);

@@ -3,10 +3,11 @@
 use sqlx::Row;
 
 use super::fields::{order_digits, order_key};
-use super::import::{Source, import_texts};
+use super::import::import_texts;
 use super::{Crm, CrmError, Lookup, sort_newest_first};
 use crate::database::{Pool, on_pool};
 use crate::domain::{Customer, Money, Order, PhoneNumber, Region, Timestamp};
+use crate::spreadsheet::Source;
 
 /// The most customers that one number may have, and orders that are looked at; a number with more
 /// is no customer's phone.

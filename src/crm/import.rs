@@ -1,7 +1,6 @@
 //! CSV files → the embedded tables. All or nothing: with one bad row, nothing changes.
 //!
-//! Columns are found by the names in the first line, in any order; `phone` is required, for orders
-//! also `number` and `status`. The separator may be a comma, a semicolon or a tab.
+//! `phone` is required, for orders also `number` and `status`.
 //!
 //! - Customers: the file is the truth about each phone number in it. All customers of such a number
 //!   are replaced by the file's, so importing a file twice changes nothing, and several customers
@@ -9,12 +8,10 @@
 //!   whose they are (same card, else same name, else the only customer of the number).
 //! - Orders: `number` is the key. Columns that the file does not have keep their values.
 
-mod csv_file;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sqlx::{QueryBuilder, Row};
 
@@ -22,14 +19,9 @@ use super::embedded::{SAMPLE_CUSTOMERS, SAMPLE_ORDERS, customer_of};
 use super::{CrmError, fields};
 use crate::database::{Pool, on_pool};
 use crate::domain::{Customer, Language, Money, Region};
-pub(super) use csv_file::Source;
-use csv_file::{Line, Mistakes, read_lines};
+use crate::spreadsheet::{BadRows, Line, Mistakes, Source, read_lines};
 use rows::{CustomerRow, OrderRow};
 
-/// Bad rows that are named; more are counted.
-const NAMED_MAX: usize = 100;
-/// The largest file, bytes.
-const FILE_MAX: u64 = 512 << 20;
 /// Customers that may share one phone number.
 const CUSTOMERS_PER_PHONE_MAX: usize = 100;
 /// Rows in one statement; 9 columns stay below the 32,766 parameters of SQLite.
@@ -47,45 +39,10 @@ pub struct Imported {
 /// Why nothing was imported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
-    /// The files are wrong: every bad row, to a limit; then how many more there are.
-    #[error("{}", lines(errors, *more))]
-    Rows { errors: Vec<RowError>, more: usize },
+    #[error(transparent)]
+    Rows(#[from] BadRows),
     #[error("nothing was imported: {0}")]
     Database(CrmError),
-}
-
-/// One mistake in a file. Never repeats the value, which may be a customer's.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct RowError {
-    pub file: PathBuf,
-    /// From 1, the header included; `None`: the file as a whole.
-    pub line: Option<u64>,
-    /// Name of the column.
-    pub column: Option<String>,
-    pub message: String,
-}
-
-/// `customers.csv:7: points: not a whole number`
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(column) = &self.column {
-            write!(f, ": {column}")?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-fn lines(errors: &[RowError], more: usize) -> String {
-    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    if more > 0 {
-        lines.push(format!("and {more} more mistakes"));
-    }
-    lines.push("nothing was imported".to_owned());
-    lines.join("\n")
 }
 
 /// Imports one or both files in one transaction. Works while a server uses the same database.

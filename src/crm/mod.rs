@@ -22,7 +22,7 @@ pub mod sql;
 
 pub use embedded::EmbeddedCrm;
 pub use guarded::{Guarded, Guards};
-pub use import::{ImportError, Imported, RowError, import};
+pub use import::{ImportError, Imported, import};
 pub use sql::SqlCrm;
 
 /// An answer that is still to come. Dropping it cancels the question.

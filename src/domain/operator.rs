@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of an operator's account, which is also the user name of the SIP phone: `anna`.
+/// The name of an operator's account, which is also the user name of the SIP phone: `anna`. Cheap to
+/// clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Login(String);
+pub struct Login(Arc<str>);
 
 impl Login {
     pub fn as_str(&self) -> &str {
@@ -30,7 +32,7 @@ impl FromStr for Login {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
         if begins_well && is_plain && login.len() <= LONGEST {
-            Ok(Self(login))
+            Ok(Self(login.into()))
         } else {
             Err(format!(
                 "\"{text}\" is not a login: small Latin letters, digits and . _ -, at most 32, the first one a letter"
@@ -49,7 +51,7 @@ impl TryFrom<String> for Login {
 
 impl From<Login> for String {
     fn from(login: Login) -> Self {
-        login.0
+        login.0.to_string()
     }
 }
 
@@ -112,6 +114,30 @@ pub enum Role {
     Supervisor,
 }
 
+impl Role {
+    pub const ALL: [Self; 2] = [Self::Operator, Self::Supervisor];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Operator => "operator",
+            Self::Supervisor => "supervisor",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.to_string() == text)
+            .ok_or_else(|| format!("\"{text}\" is not a role: operator or supervisor"))
+    }
+}
+
 /// A person who takes calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -169,6 +195,20 @@ pub enum RingOutcome {
     Failed,
     /// We stopped ringing: the caller left, or somebody else answered.
     Withdrawn,
+}
+
+/// For people: `no answer`.
+impl fmt::Display for RingOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAnswer => "no answer",
+            Self::Busy => "busy",
+            Self::Rejected => "rejected",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "the phone failed",
+            Self::Withdrawn => "no longer needed",
+        })
+    }
 }
 
 #[cfg(test)]

@@ -25,18 +25,22 @@
 
 pub mod border;
 mod clock;
+mod conversation;
 pub mod dtmf;
 pub mod engine;
 mod frames;
 pub mod g711;
 mod leg;
+mod legs;
 pub mod library;
 mod outbox;
 pub mod packet;
 mod playlist;
 mod ports;
 mod reception;
+mod relay;
 mod rtcp;
+mod sender;
 mod sockets;
 mod source;
 mod tones;
@@ -45,7 +49,7 @@ mod worker;
 #[cfg(test)]
 mod loopback;
 
-pub use border::{MediaEvent, MediaSettings, OpenError};
+pub use border::{MediaEvent, MediaSettings, Monitoring, OpenError, Recording};
 pub use engine::{MediaEngine, MediaHandle};
 pub use library::{LibraryError, LibraryErrors, Prompt, PromptLibrary};
 pub use sockets::raise_open_files_limit;

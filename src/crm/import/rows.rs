@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::csv_file::{Line, Mistakes};
 use crate::crm::fields;
 use crate::domain::{Customer, Money, PhoneNumber, Region, Timestamp};
+use crate::spreadsheet::{Line, Mistakes};
 
 /// A customer and the number to find them by; without orders.
 #[derive(Clone, Debug, Default, PartialEq)]

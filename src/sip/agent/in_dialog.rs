@@ -122,7 +122,7 @@ impl Agent {
         let we_offer = agreed.is_none();
         if let Some((sdp, session)) = agreed {
             response.set_body(SDP, sdp);
-            self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+            self.tell_agreed(id, session);
         } else if let Some(leg) = self.legs.get_mut(&id)
             && let Some(description) = &mut leg.description
         {
@@ -149,7 +149,7 @@ impl Agent {
         self.grant_session(now_ms, id, headers, &mut response);
         if let Some((sdp, session)) = agreed {
             response.set_body(SDP, sdp);
-            self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+            self.tell_agreed(id, session);
         }
         self.respond(now_ms, server, &response);
     }

@@ -228,7 +228,7 @@ impl Agent {
         let reliable = pending.reliable && pending.provisional.is_none();
         leg.description = Some(description);
         if let Some(session) = session {
-            self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+            self.tell_agreed(id, session);
         }
         if reliable {
             self.progress(now_ms, id, sdp, we_offer);
@@ -407,7 +407,7 @@ impl Agent {
         let description = self.legs.get_mut(&id).and_then(|leg| leg.description.as_mut());
         match description.map(|description| description.accept_answer(sdp)) {
             Some(Ok(session)) => {
-                self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+                self.tell_agreed(id, session);
                 true
             }
             Some(Err(refusal)) => {

@@ -52,7 +52,7 @@ use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
 use crate::config::Transport;
-use crate::domain::{Accounts, EndReason, EndedBy, LegId};
+use crate::domain::{Accounts, EndReason, EndedBy, LegId, MediaSession};
 
 /// The Server header.
 const SERVER: &str = concat!("allo/", env!("CARGO_PKG_VERSION"));
@@ -87,6 +87,8 @@ pub struct Agent {
     authenticator: Authenticator,
     /// As the phones were last looked after.
     accounts_seen: Arc<Accounts>,
+    /// [`Due::WatchPhones`] is armed.
+    is_watching: bool,
     draining: bool,
     last_id: u64,
     outbox: Outbox,
@@ -111,6 +113,7 @@ impl Agent {
             registrar: Registrar::new(settings.keepalive_ms),
             authenticator: Authenticator::new(settings.realm.clone(), settings.digest, secret),
             accounts_seen: settings.accounts.load_full(),
+            is_watching: false,
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),
@@ -311,6 +314,13 @@ impl Agent {
             return format!("<sips:allo@{sent_by}>");
         }
         self.contact(flow)
+    }
+
+    fn tell_agreed(&mut self, leg: LegId, session: MediaSession) {
+        let Some(peer) = self.legs.get(&leg).map(|leg| leg.dialog.next_hop().remote.ip()) else {
+            return;
+        };
+        self.outbox.events.push(SipEvent::MediaAgreed { leg, session, peer });
     }
 
     fn tell_end(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {

@@ -1,27 +1,78 @@
-//! A CSV file → its lines, with columns by name and every mistake noted with its place.
+//! A CSV file from an office program → its lines, with columns by name and every mistake noted with
+//! its place. Whoever imports one does so only when there is no mistake.
+//!
+//! Columns are found by the names in the first line, in any order. The separator may be a comma, a
+//! semicolon or a tab.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::{FILE_MAX, ImportError, NAMED_MAX, RowError};
 use crate::config::nearest;
 
+/// Bad rows that are named; more are counted.
+const NAMED_MAX: usize = 100;
+/// The largest file, bytes.
+const FILE_MAX: u64 = 512 << 20;
+
+/// One mistake in a file. Never repeats a value that may be a customer's.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RowError {
+    pub file: PathBuf,
+    /// From 1, the header included; `None`: the file as a whole.
+    pub line: Option<u64>,
+    /// Name of the column.
+    pub column: Option<String>,
+    pub message: String,
+}
+
+/// `customers.csv:7: points: not a whole number`
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(column) = &self.column {
+            write!(f, ": {column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// The files are wrong: every bad row, to a limit; then how many more there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRows {
+    pub errors: Vec<RowError>,
+    pub more: usize,
+}
+
+impl std::error::Error for BadRows {}
+
+/// A line for each mistake, and that nothing was imported.
+impl fmt::Display for BadRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for error in &self.errors {
+            writeln!(f, "{error}")?;
+        }
+        if self.more > 0 {
+            writeln!(f, "and {} more mistakes", self.more)?;
+        }
+        f.write_str("nothing was imported")
+    }
+}
+
+/// What was found to be wrong so far.
 #[derive(Default)]
-pub(super) struct Mistakes {
-    pub(super) named: Vec<RowError>,
-    pub(super) more: usize,
+pub struct Mistakes {
+    pub named: Vec<RowError>,
+    pub more: usize,
 }
 
 impl Mistakes {
-    pub(super) fn add(
-        &mut self,
-        file: &Path,
-        line: Option<u64>,
-        column: Option<&str>,
-        message: String,
-    ) {
+    pub fn add(&mut self, file: &Path, line: Option<u64>, column: Option<&str>, message: String) {
         if self.named.len() == NAMED_MAX {
             self.more += 1;
             return;
@@ -30,26 +81,28 @@ impl Mistakes {
         self.named.push(RowError { file, line, column, message });
     }
 
-    pub(super) fn none_or_error(self) -> Result<(), ImportError> {
+    pub fn none_or_error(self) -> Result<(), BadRows> {
         match self.named.is_empty() {
             true => Ok(()),
-            false => Err(ImportError::Rows { errors: self.named, more: self.more }),
+            false => Err(BadRows { errors: self.named, more: self.more }),
         }
     }
 }
 
 /// A file and its text.
-pub(in crate::crm) struct Source {
+pub struct Source {
     file: PathBuf,
     text: String,
 }
 
 impl Source {
-    pub(in crate::crm) fn text(name: &str, text: &str) -> Self {
+    /// A text that was read already.
+    pub fn text(name: &str, text: &str) -> Self {
         Self { file: name.into(), text: text.to_owned() }
     }
 
-    pub(super) fn read(file: &Path, mistakes: &mut Mistakes) -> Option<Self> {
+    /// `None`: it can't be read, and the mistake is noted.
+    pub fn read(file: &Path, mistakes: &mut Mistakes) -> Option<Self> {
         match Self::read_text(file) {
             Ok(text) => Some(Self { file: file.to_owned(), text }),
             Err((line, message)) => {
@@ -59,7 +112,7 @@ impl Source {
         }
     }
 
-    pub(super) fn read_text(file: &Path) -> Result<String, (Option<u64>, String)> {
+    fn read_text(file: &Path) -> Result<String, (Option<u64>, String)> {
         let unreadable = |error: std::io::Error| (None, format!("can't be read: {error}"));
         if std::fs::metadata(file).map_err(unreadable)?.len() > FILE_MAX {
             return Err((None, "larger than 512 MB; split it".to_owned()));
@@ -78,45 +131,47 @@ impl Source {
 }
 
 /// A row of a file, with its columns by name.
-pub(super) struct Line<'a> {
-    pub(super) file: &'a Path,
-    pub(super) number: u64,
-    pub(super) columns: &'a BTreeMap<&'static str, usize>,
-    pub(super) record: &'a StringRecord,
+pub struct Line<'a> {
+    pub file: &'a Path,
+    /// From 1, the header included.
+    pub number: u64,
+    pub columns: &'a BTreeMap<&'static str, usize>,
+    pub record: &'a StringRecord,
 }
 
 impl Line<'_> {
     /// The trimmed text of a cell; `None` if it is empty or there is no such column.
-    pub(super) fn text(&self, column: &str) -> Option<&str> {
+    pub fn text(&self, column: &str) -> Option<&str> {
         let text = self.record.get(*self.columns.get(column)?)?.trim();
         (!text.is_empty()).then_some(text)
     }
 
-    pub(super) fn mistake(&self, column: &str, message: &str, mistakes: &mut Mistakes) {
+    /// Notes that this cell is wrong.
+    pub fn mistake(&self, column: &str, message: &str, mistakes: &mut Mistakes) {
         mistakes.add(self.file, Some(self.number), Some(column), message.to_owned());
     }
 
     /// The value of a cell; a cell that can't be read is noted and counts as empty.
-    pub(super) fn value<T>(
+    pub fn value<T, Why: fmt::Display>(
         &self,
         column: &str,
-        read: impl Fn(&str) -> Result<T, &'static str>,
+        read: impl Fn(&str) -> Result<T, Why>,
         mistakes: &mut Mistakes,
     ) -> Option<T> {
         match read(self.text(column)?) {
             Ok(value) => Some(value),
-            Err(message) => {
-                self.mistake(column, message, mistakes);
+            Err(why) => {
+                self.mistake(column, &why.to_string(), mistakes);
                 None
             }
         }
     }
 
     /// The same for a cell that must not be empty.
-    pub(super) fn required<T>(
+    pub fn required<T, Why: fmt::Display>(
         &self,
         column: &str,
-        read: impl Fn(&str) -> Result<T, &'static str>,
+        read: impl Fn(&str) -> Result<T, Why>,
         mistakes: &mut Mistakes,
     ) -> Option<T> {
         if self.text(column).is_none() {
@@ -128,7 +183,7 @@ impl Line<'_> {
 
 /// Calls `row` for each line of a source; returns the columns it has. Mistakes of header and
 /// structure are noted.
-pub(super) fn read_lines(
+pub fn read_lines(
     source: &Source,
     known: &'static [&'static str],
     required: &[&str],
@@ -178,7 +233,7 @@ pub(super) fn read_lines(
 
 /// The line that a record begins on. The reader tells where it began to look, which is before any
 /// empty lines.
-pub(super) fn line_of(text: &str, record: &StringRecord) -> u64 {
+fn line_of(text: &str, record: &StringRecord) -> u64 {
     let Some(position) = record.position() else { return 0 };
     let from = usize::try_from(position.byte()).unwrap_or(0);
     let empty = text.as_bytes().get(from..).into_iter().flatten();
@@ -187,14 +242,14 @@ pub(super) fn line_of(text: &str, record: &StringRecord) -> u64 {
 }
 
 /// The separator that the first line has most of.
-pub(super) fn separator(text: &str) -> u8 {
+fn separator(text: &str) -> u8 {
     let header = text.lines().next().unwrap_or_default();
     let count = |separator: u8| header.bytes().filter(|&byte| byte == separator).count();
     // `max_by_key` takes the last of equals: a comma, unless there is something else.
     [b'\t', b';', b','].into_iter().max_by_key(|&separator| count(separator)).unwrap_or(b',')
 }
 
-pub(super) fn read_header(
+fn read_header(
     file: &Path,
     header: &StringRecord,
     known: &'static [&'static str],
