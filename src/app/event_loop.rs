@@ -17,16 +17,15 @@ use crate::core::hub::snapshot::Snapshot;
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, KeySource, LegId, Login, LookupId, Pii,
-    RtpStatistics,
+    CallFact, CallId, EndReason, EndedBy, KeySource, LegId, Login, LookupId, Pii, RtpStatistics,
 };
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
 use crate::store::CallWriter;
 
 use super::clock::Clock;
-use super::people::People;
 use super::outside::Outside;
+use super::people::People;
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: u32 = 5;

@@ -46,7 +46,9 @@ impl People {
 
     fn note(&self, note: Note) {
         if self.notes.try_send(note).is_err() {
-            warn!("the database is too slow; what an operator wants, or a caller heard, is not kept");
+            warn!(
+                "the database is too slow; what an operator wants, or a caller heard, is not kept"
+            );
         }
     }
 }

@@ -524,7 +524,10 @@ fn a_call_without_room_for_its_audio_is_refused_and_recorded() {
     scene.offer("100", "");
     scene.tell(Event::NoRoom { leg: scene.leg });
     let (by, reason) = (EndedBy::Server, EndReason::Busy);
-    assert_eq!(scene.other.last(), Some(&Command::Reject { leg: scene.leg, why: Refusal::Overloaded }));
+    assert_eq!(
+        scene.other.last(),
+        Some(&Command::Reject { leg: scene.leg, why: Refusal::Overloaded })
+    );
     assert_eq!(scene.facts.last(), Some(&CallFact::Ended { by, reason }));
     assert_eq!(scene.hub.calls(), 0);
 }

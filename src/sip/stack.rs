@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Agent;
 use super::border::{Destination, SipCommand, SipEvent};
 use super::settings::SipSettings;
+use super::transport::tls::{Certificate, CertificateError};
 use super::transport::{Flow, Inbound, Link, tcp, udp, way};
 use crate::config::{Listen, Transport};
 
@@ -95,6 +96,7 @@ impl SipStack {
             numbers: Arc::default(),
             stop: CancellationToken::new(),
         };
+        let certificate = certificate(&settings).await?;
         let sockets = bind_all(&settings.listen)?;
         let mut bound = Vec::new();
         let mut udp_sockets = Vec::new();
@@ -118,19 +120,28 @@ impl SipStack {
                     udp_sockets.push(socket);
                 }
                 Bound::Tcp(listener) => {
-                    receivers.push(tokio::spawn(tcp::accept(listener, shared.clone())));
+                    let is_tls = listen.transport == Transport::Tls;
+                    let certificate = certificate.clone().filter(|_| is_tls);
+                    let accept = tcp::accept(listener, certificate, shared.clone());
+                    receivers.push(tokio::spawn(accept));
                 }
             }
         }
         let draining = Arc::new(AtomicBool::new(false));
         let stop = shared.stop.clone();
+        if let Some(certificate) = certificate {
+            let stop = stop.clone();
+            receivers.push(tokio::spawn(async move {
+                stop.run_until_cancelled(certificate.follow()).await;
+            }));
+        }
         let owner = Owner {
             agent: Agent::new(settings, rand::random()),
             clock: Clock::start(),
             carriers: Carriers {
                 bound: bound.clone(),
                 udp: udp_sockets,
-                tcp: BTreeMap::new(),
+                streams: BTreeMap::new(),
                 shared,
             },
             inbound,
@@ -184,6 +195,20 @@ impl Drop for SipStack {
     }
 }
 
+/// The certificate, if there is to be TLS at all.
+async fn certificate(settings: &SipSettings) -> Result<Option<Certificate>, StartError> {
+    let mut listens = settings.listen.iter();
+    let Some(listen) = listens.find(|listen| listen.transport == Transport::Tls) else {
+        return Ok(None);
+    };
+    let loaded = match &settings.tls {
+        Some(files) => Certificate::load(files).await,
+        None => Err(CertificateError::NotSet),
+    };
+    let failed = |error| StartError { listen: *listen, why: io::Error::other(error) };
+    loaded.map(Some).map_err(failed)
+}
+
 enum Bound {
     Udp(UdpSocket),
     Tcp(tokio::net::TcpListener),
@@ -198,7 +223,7 @@ fn bind_all(listen: &[Listen]) -> Result<Vec<(Listen, Bound)>, StartError> {
                 let socket = udp::bind(listen.address).map_err(failed)?;
                 (socket.local_addr().map_err(failed)?, Bound::Udp(socket))
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let listener = tcp::bind(listen.address).map_err(failed)?;
                 (listener.local_addr().map_err(failed)?, Bound::Tcp(listener))
             }
@@ -238,13 +263,13 @@ impl Clock {
 struct Carriers {
     bound: Vec<Listen>,
     udp: Vec<Arc<UdpSocket>>,
-    tcp: BTreeMap<u64, tcp::Writer>,
+    streams: BTreeMap<Link, tcp::Writer>,
     shared: tcp::Shared,
 }
 
 impl Carriers {
     fn way_to(&self, uri: &str) -> Option<Flow> {
-        way::way_to(uri, &self.bound, self.shared.numbers.fetch_add(1, Ordering::Relaxed))
+        way::way_to(uri, &self.bound, self.shared.next_number())
     }
 
     /// `false`: the link is gone.
@@ -258,10 +283,12 @@ impl Carriers {
                 }
                 true
             }
-            Link::Tcp(connection) => match self.tcp.get(&connection) {
+            Link::Tcp(_) | Link::Tls(_) => match self.streams.get(&flow.link) {
                 Some(writer) => writer.send(bytes),
                 // An answer whose connection is gone goes nowhere.
                 None if bytes.starts_with(b"SIP/") => true,
+                // Phones have no certificate to be called by.
+                None if matches!(flow.link, Link::Tls(_)) => false,
                 None => {
                     tokio::spawn(tcp::dial(flow, bytes, self.shared.clone()));
                     true
@@ -364,18 +391,33 @@ impl Owner {
     fn take(&mut self, now_ms: u64, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, parsed } => self.agent.receive(now_ms, flow, *parsed),
-            Inbound::Opened { connection, writer } => {
-                self.carriers.tcp.insert(connection, writer);
+            Inbound::Opened { link, writer } => {
+                self.carriers.streams.insert(link, writer);
             }
-            Inbound::Closed { connection } => {
-                self.carriers.tcp.remove(&connection);
-                self.agent.link_closed(now_ms, Link::Tcp(connection));
+            Inbound::Closed { link } => {
+                self.carriers.streams.remove(&link);
+                self.agent.link_closed(now_ms, link);
             }
         }
     }
 
     /// Sends and tells all that the agent has put into its outbox.
     fn flush(&mut self) {
+        loop {
+            let lost = self.flush_once();
+            if lost.is_empty() {
+                return;
+            }
+            // What is sent once more goes out as well.
+            let now_ms = self.clock.now_ms();
+            for link in lost {
+                self.agent.link_closed(now_ms, link);
+            }
+        }
+    }
+
+    /// Gives the connections that turned out to be gone.
+    fn flush_once(&mut self) -> Vec<Link> {
         let mut lost = Vec::new();
         let outbox = self.agent.outbox();
         for (flow, bytes) in outbox.packets.drain(..) {
@@ -392,10 +434,7 @@ impl Owner {
                 self.untold.push_back(event);
             }
         }
-        let now_ms = self.clock.now_ms();
-        for link in lost {
-            self.agent.link_closed(now_ms, link);
-        }
+        lost
     }
 
     async fn close(mut self) {
@@ -412,176 +451,4 @@ impl Owner {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, SocketAddr};
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-
-    use super::super::settings::Limits;
-    use super::*;
-    use crate::domain::LocalMedia;
-
-    async fn start(limits: Limits, events_max: usize) -> (SipStack, mpsc::Receiver<SipEvent>) {
-        let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"].map(|text| text.parse().unwrap());
-        let settings = SipSettings { listen: listen.into(), limits, ..SipSettings::default() };
-        let (sender, events) = mpsc::channel(events_max);
-        (SipStack::start(settings, sender).await.unwrap(), events)
-    }
-
-    async fn connect(stack: &SipStack) -> TcpStream {
-        TcpStream::connect(stack.bound()[1].address).await.unwrap()
-    }
-
-    fn request(method: &str, number: u32, contact: SocketAddr) -> String {
-        format!(
-            "{method} sip:100@test SIP/2.0\r\nVia: SIP/2.0/TCP x;branch=z9hG4bK{number}{method}\r\n\
-             From: <sip:a@x>;tag=a\r\nTo: <sip:100@test>\r\nCall-ID: c{number}\r\n\
-             CSeq: 1 {method}\r\nContact: <sip:a@{contact};transport=tcp>\r\n\
-             Content-Length: 0\r\n\r\n"
-        )
-    }
-
-    fn nowhere() -> SocketAddr {
-        "127.0.0.1:9".parse().unwrap()
-    }
-
-    /// Reads until the text is there; fails at the end of the stream.
-    async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
-        let mut text = String::new();
-        let mut buffer = [0; 4096];
-        while !text.contains(wanted) {
-            let read = stream.read(&mut buffer);
-            let length = tokio::time::timeout(Duration::from_secs(5), read).await.unwrap().unwrap();
-            assert_ne!(length, 0, "closed after {text}");
-            text.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        }
-        text
-    }
-
-    #[tokio::test]
-    async fn a_stream_is_read_however_it_is_cut() {
-        let (stack, _events) = start(Limits::default(), 8).await;
-        let mut stream = connect(&stack).await;
-        stream.write_all(b"\r\n\r\n").await.unwrap();
-        assert_eq!(read_until(&mut stream, "\r\n").await, "\r\n");
-        let [first, second] = [1, 2].map(|number| request("OPTIONS", number, nowhere()));
-        let both = first + &second;
-        let (head, tail) = both.split_at(37);
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(tail.as_bytes()).await.unwrap();
-        let text = read_until(&mut stream, "Call-ID: c2").await;
-        assert!(text.contains("Call-ID: c1"));
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn a_message_that_ends_its_connection_is_answered_before() {
-        let (stack, _events) = start(Limits::default(), 8).await;
-        let mut stream = connect(&stack).await;
-        stream.write_all(b"\r\n\r\n").await.unwrap();
-        assert_eq!(read_until(&mut stream, "\r\n").await, "\r\n");
-        let bad =
-            request("OPTIONS", 1, nowhere()).replace("Content-Length: 0", "Content-Length: x");
-        stream.write_all(bad.as_bytes()).await.unwrap();
-        read_until(&mut stream, "SIP/2.0 400").await;
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_its_peer_closed_makes_room_soon() {
-        let limits = Limits { connections_max: 1, ..Limits::default() };
-        let (stack, _events) = start(limits, 8).await;
-        let mut first = connect(&stack).await;
-        first.write_all(request("OPTIONS", 1, nowhere()).as_bytes()).await.unwrap();
-        // Half-closed: the peer sends no more, but still waits for its answer.
-        first.shutdown().await.unwrap();
-        read_until(&mut first, "SIP/2.0 200").await;
-        let mut rest = [0; 16];
-        let closed = tokio::time::timeout(Duration::from_secs(5), first.read(&mut rest)).await;
-        assert_eq!(closed.unwrap().unwrap_or(0), 0);
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_never_reads_loses_its_connection_and_nobody_else_waits() {
-        let limits = Limits { unwritten_max: 4, half_message_ms: 200, ..Limits::default() };
-        let (stack, _events) = start(limits, 8).await;
-        let mut deaf = connect(&stack).await;
-        let closed = async {
-            for number in 0.. {
-                if deaf.write_all(request("OPTIONS", number, nowhere()).as_bytes()).await.is_err() {
-                    break;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), closed).await.unwrap();
-        let mut other = connect(&stack).await;
-        other
-            .write_all(request("OPTIONS", 0, "127.0.0.2:9".parse().unwrap()).as_bytes())
-            .await
-            .unwrap();
-        read_until(&mut other, "SIP/2.0 200").await;
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn more_connections_than_allowed_are_closed_at_once() {
-        let limits = Limits { connections_max: 1, ..Limits::default() };
-        let (stack, _events) = start(limits, 8).await;
-        let mut first = connect(&stack).await;
-        first.write_all(request("OPTIONS", 1, nowhere()).as_bytes()).await.unwrap();
-        read_until(&mut first, "SIP/2.0 200").await;
-        let mut second = connect(&stack).await;
-        assert_eq!(second.read(&mut [0; 16]).await.unwrap_or(0), 0);
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn an_app_that_is_behind_loses_no_event() {
-        let (stack, mut events) = start(Limits { events_max: 4, ..Limits::default() }, 1).await;
-        let mut stream = connect(&stack).await;
-        for number in 0..40 {
-            stream.write_all(request("INVITE", number, nowhere()).as_bytes()).await.unwrap();
-        }
-        for _ in 0..40 {
-            assert!(matches!(events.recv().await, Some(SipEvent::Offered(_))));
-        }
-        drop(events);
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn our_bye_finds_a_caller_whose_connection_is_gone() {
-        let limits = Limits { half_message_ms: 100, ..Limits::default() };
-        let (stack, mut events) = start(limits, 8).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let contact = listener.local_addr().unwrap();
-        let mut stream = connect(&stack).await;
-        stream.write_all(request("INVITE", 1, contact).as_bytes()).await.unwrap();
-        let Some(SipEvent::Offered(offer)) = events.recv().await else { panic!("no offer") };
-        let media = LocalMedia { ip: IpAddr::from([127, 0, 0, 1]), rtp_port: 20_000 };
-        stack.handle().send(SipCommand::Answer { leg: offer.leg, media }).await.unwrap();
-        let text = read_until(&mut stream, "SIP/2.0 200").await;
-        let to = text.lines().find_map(|line| line.strip_prefix("To: ")).unwrap();
-        // Without the answer that it owes, the ACK makes us hang up.
-        let ack = request("ACK", 1, contact).replace("<sip:100@test>", to);
-        stream.write_all(ack.as_bytes()).await.unwrap();
-        drop(stream);
-        let accepted = tokio::time::timeout(Duration::from_secs(5), listener.accept()).await;
-        read_until(&mut accepted.unwrap().unwrap().0, "BYE sip:a@").await;
-        stack.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn a_draining_stack_refuses_new_calls_only() {
-        let (stack, mut events) = start(Limits::default(), 8).await;
-        stack.start_drain();
-        let mut stream = connect(&stack).await;
-        stream.write_all(request("INVITE", 1, nowhere()).as_bytes()).await.unwrap();
-        let text = read_until(&mut stream, "\r\n\r\n").await;
-        assert!(text.starts_with("SIP/2.0 503") && text.contains("Retry-After: "), "{text}");
-        assert!(events.try_recv().is_err());
-        stack.shutdown().await;
-    }
-}
+mod tests;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::core::acd::{Estimate, Joined};
 use crate::dialplan::plan::{Block, Group, Script, Text};
-use crate::domain::{CallFact, EndReason, EndedBy, Key, Login, PhoneNumber, RecordingId, Timestamp};
+use crate::domain::{
+    CallFact, EndReason, EndedBy, Key, Login, PhoneNumber, RecordingId, Timestamp,
+};
 
 use super::callback::Dialogue;
 use super::comfort::{Comfort, Word};

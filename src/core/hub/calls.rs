@@ -110,22 +110,18 @@ impl Hub {
     ) {
         let Offered { call, leg, dialled, caller, .. } = offered;
         let plan = self.plan.version.clone();
-        let fact =
-            CallFact::Offered { dialled: dialled.clone(), caller: caller.clone(), plan: plan.clone() };
+        let fact = CallFact::Offered {
+            dialled: dialled.clone(),
+            caller: caller.clone(),
+            plan: plan.clone(),
+        };
         out.push(Command::Record { call, fact });
         if self.is_draining {
             return refuse_overloaded(call, leg, out);
         }
         let knowledge = Knowledge::new(caller.clone(), dialled, script.language);
-        let flow = Flow::new(
-            call,
-            leg,
-            script,
-            block,
-            self.catalogue.clone(),
-            knowledge,
-            self.region,
-        );
+        let flow =
+            Flow::new(call, leg, script, block, self.catalogue.clone(), knowledge, self.region);
         self.legs.insert(leg, Role::Caller(call));
         let entry = Call {
             leg,
@@ -320,8 +316,5 @@ impl Hub {
 /// A call that the plan would take and the server can't.
 fn refuse_overloaded(call: CallId, leg: LegId, out: &mut Vec<Command>) {
     let fact = CallFact::Ended { by: EndedBy::Server, reason: EndReason::Busy };
-    out.extend([
-        Command::Reject { leg, why: Refusal::Overloaded },
-        Command::Record { call, fact },
-    ]);
+    out.extend([Command::Reject { leg, why: Refusal::Overloaded }, Command::Record { call, fact }]);
 }

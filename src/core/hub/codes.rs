@@ -6,9 +6,13 @@ use crate::domain::Extension;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     /// `*45`, `*45*GROUP`: logs in, or out when logged in.
-    Attend { group: Option<String> },
+    Attend {
+        group: Option<String>,
+    },
     /// `*46`, `*46*REASON`: pauses, or ends the pause.
-    Pause { reason: String },
+    Pause {
+        reason: String,
+    },
     /// `*47`: pauses the recording, or goes on with it.
     Recording,
     /// `*48`: 30 seconds more of wrap-up.
@@ -16,9 +20,13 @@ pub(super) enum Code {
     /// `*49`: wrap-up is done.
     EndWrapUp,
     /// `*44*TOPIC`: what the last conversation was about.
-    Topic { code: String },
+    Topic {
+        code: String,
+    },
     /// `*33EXTENSION`: listens in; then 1 listens, 2 whispers, 3 joins in.
-    Monitor { extension: Extension },
+    Monitor {
+        extension: Extension,
+    },
     Unknown,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::dialplan::plan::Script;
 use crate::domain::{
-    Attendance, CallFact, CallerId, EndReason, EndedBy, Language, LegId, Login,
-    RecordingId, RingOutcome, Role as Duty, Timestamp,
+    Attendance, CallFact, CallerId, EndReason, EndedBy, Language, LegId, Login, RecordingId,
+    RingOutcome, Role as Duty, Timestamp,
 };
 
 use super::super::acd::OperatorState;
@@ -75,10 +75,9 @@ impl Hub {
         }
         let peer = self.ids.leg(now);
         let own = self.operators.get(operator);
-        let from = own.and_then(|own| own.extension.as_ref()).map_or_else(
-            || operator.to_string(),
-            ToString::to_string,
-        );
+        let from = own
+            .and_then(|own| own.extension.as_ref())
+            .map_or_else(|| operator.to_string(), ToString::to_string);
         let display = own.map(|own| own.name.clone());
         let dial = Dial { leg: peer, to, from, display, auto_answer: false, ring_ms: RING_MS };
         out.push(Command::Dial(dial));
@@ -137,7 +136,11 @@ impl Hub {
                 if is_ended { "code/wrap-up-done" } else { "code/not-allowed" }
             }
             Code::Topic { code } => {
-                if self.set_topic(operator, &code) { "code/wrap-up-done" } else { "code/not-allowed" }
+                if self.set_topic(operator, &code) {
+                    "code/wrap-up-done"
+                } else {
+                    "code/not-allowed"
+                }
             }
             Code::Monitor { extension } => match self.monitored(operator, extension.as_str()) {
                 Some(target) => {
@@ -260,4 +263,3 @@ impl Hub {
         now.in_zone(&zone.unwrap_or(jiff::tz::TimeZone::UTC)).date()
     }
 }
-

@@ -195,12 +195,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn offer_not_taken(
-        &mut self,
-        now: Timestamp,
-        rung: &Rung,
-        outcome: RingOutcome,
-    ) {
+    pub(super) fn offer_not_taken(&mut self, now: Timestamp, rung: &Rung, outcome: RingOutcome) {
         self.offers.remove(&rung.offer);
         if rung.is_up {
             // Gone before the first word: the caller has not stopped waiting.

@@ -29,7 +29,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::dialplan::Plan;
-use crate::domain::{CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, Region, Timestamp};
+use crate::domain::{
+    CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, Region, Timestamp,
+};
 use crate::speech::Catalogue;
 
 use super::acd::{Acd, Act, OfferId};
@@ -131,7 +133,7 @@ impl Hub {
             Event::MediaClosed { leg, statistics } => self.media_closed(leg, statistics, out),
             Event::Recorded { call, note } => {
                 out.push(Command::Record { call, fact: CallFact::Recorded(note) });
-            },
+            }
             Event::OperatorsReplaced { operators, attendance } => {
                 self.operators = operators.iter().map(|o| (o.login.clone(), o.clone())).collect();
                 self.acd.set_operators(now, operators, &mut self.acts);

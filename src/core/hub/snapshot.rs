@@ -47,7 +47,8 @@ pub struct OperatorSnapshot {
 impl Hub {
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let planned = self.plan.scripts.values().flat_map(|script| script.groups.keys());
-        let mut names: Vec<String> = planned.map(String::as_str).chain(self.acd.lines()).map(str::to_owned).collect();
+        let mut names: Vec<String> =
+            planned.map(String::as_str).chain(self.acd.lines()).map(str::to_owned).collect();
         names.sort();
         names.dedup();
         let groups = names.into_iter().map(|name| self.group_snapshot(name)).collect();

@@ -171,7 +171,9 @@ impl Hub {
             return;
         }
         self.stop_recording(call, out);
-        let Some(Call { stay: Stay::Talking(talk), .. }) = self.calls.get_mut(&call) else { return };
+        let Some(Call { stay: Stay::Talking(talk), .. }) = self.calls.get_mut(&call) else {
+            return;
+        };
         if talk.receiver.is_some() {
             // Hung up after asking for a transfer: the caller waits for whom it leads to.
             talk.phone = None;
@@ -280,9 +282,7 @@ impl Hub {
                     monitor_key(leg, target, key, out);
                 }
             }
-            Some(
-                Role::Caller(_) | Role::Rung(_) | Role::Receiver(_) | Role::Colleague { .. },
-            )
+            Some(Role::Caller(_) | Role::Rung(_) | Role::Receiver(_) | Role::Colleague { .. })
             | None => {}
         }
     }
@@ -319,11 +319,9 @@ impl Hub {
                 Command::PauseRecording { caller },
                 "code/recording-paused",
             ),
-            RecordingState::Paused => (
-                RecordingState::On,
-                Command::ResumeRecording { caller },
-                "code/recording-resumed",
-            ),
+            RecordingState::Paused => {
+                (RecordingState::On, Command::ResumeRecording { caller }, "code/recording-resumed")
+            }
         };
         talk.recording = state;
         out.push(command);

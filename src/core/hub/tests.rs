@@ -12,8 +12,8 @@ use crate::dialplan::plan::{
     AfterRing, Block, Dialled, Entry, Group, Piece, Plan, RecordRule, Script, Statement, Tips,
 };
 use crate::domain::{
-    Attendance, CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language,
-    LegId, LineOutcome, Login, Operator, PhoneNumber, PhoneState, PlayId, RecordingId, Region,
+    Attendance, CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LegId,
+    LineOutcome, Login, Operator, PhoneNumber, PhoneState, PlayId, RecordingId, Region,
     RingOutcome, Role, RtpStatistics, Timestamp,
 };
 use crate::speech::Catalogue;
@@ -154,7 +154,9 @@ impl House {
                 }
                 Command::StopPlaying { leg } => self.cut(leg),
                 Command::Dial(dial) => {
-                    let Destination::Operator(operator) = dial.to.clone() else { panic!("{dial:?}") };
+                    let Destination::Operator(operator) = dial.to.clone() else {
+                        panic!("{dial:?}")
+                    };
                     assert!(self.ringing.insert(operator, dial).is_none(), "rung twice at once");
                 }
                 Command::Hangup { leg, by, reason } => self.hang_up_by_us(leg, by, reason),
@@ -197,9 +199,10 @@ impl House {
     fn pass(&mut self, ms: u64) {
         let until = self.now.plus_ms(ms);
         loop {
-            let plays = self.playing.iter().filter_map(|(leg, plays)| {
-                plays.front().map(|(play, end)| (*end, *leg, *play))
-            });
+            let plays = self
+                .playing
+                .iter()
+                .filter_map(|(leg, plays)| plays.front().map(|(play, end)| (*end, *leg, *play)));
             let play = plays.min();
             let timer = self.hub.next_timer();
             let next = play.map(|(at, ..)| at).into_iter().chain(timer).min();

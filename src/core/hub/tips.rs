@@ -30,9 +30,8 @@ impl TipMemory {
     /// The first of `tips` that this caller has not heard; when all were heard, they begin anew.
     pub fn next(&mut self, caller: &str, tips: &[RecordingId]) -> Option<RecordingId> {
         let heard = self.heard.get_mut(caller);
-        let unheard = |heard: &BTreeSet<RecordingId>| {
-            tips.iter().find(|tip| !heard.contains(*tip)).cloned()
-        };
+        let unheard =
+            |heard: &BTreeSet<RecordingId>| tips.iter().find(|tip| !heard.contains(*tip)).cloned();
         let Some(heard) = heard else { return tips.first().cloned() };
         unheard(heard).or_else(|| {
             tips.iter().for_each(|tip| drop(heard.remove(tip)));
