@@ -2,23 +2,28 @@
 //! commands go out. Nothing here waits for a disk, a database or a phone.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::core::acd::Standing;
+use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
+use crate::core::hub::snapshot::Snapshot;
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
-use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, KeySource, LegId, LookupId, Pii, RtpStatistics,
-};
-use crate::media::{MediaEvent, MediaHandle};
-use crate::sip::{Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
+use crate::domain::{CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics};
+use crate::media::{self, MediaEvent, MediaHandle};
+use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
 use crate::store::CallWriter;
 
 use super::clock::Clock;
+use super::outside::Outside;
+use super::people::People;
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: u32 = 5;
@@ -27,8 +32,16 @@ const RETRY_AFTER_S: u32 = 5;
 pub struct Inputs {
     pub sip: mpsc::Receiver<SipEvent>,
     pub media: mpsc::Receiver<MediaEvent>,
-    /// From the admin: a new plan, the drain.
+    /// From the admin and the database: a new plan, operators, the drain.
     pub control: mpsc::Receiver<Event>,
+    pub questions: mpsc::Receiver<Question>,
+}
+
+/// What is asked about the moment.
+pub enum Question {
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// Why nobody of this group is rung; `None`: there is no such group.
+    Group(String, oneshot::Sender<Option<Standing>>),
 }
 
 /// Whom the event loop commands.
@@ -37,8 +50,11 @@ pub struct Outputs {
     pub media: MediaHandle,
     pub crm: Arc<dyn Crm>,
     pub calls: CallWriter,
-    /// How many calls are up, for whoever waits for the last one.
-    pub calls_up: tokio::sync::watch::Sender<usize>,
+    pub people: People,
+    pub outside: Outside,
+    pub recordings: PathBuf,
+    /// How many legs are up, for whoever waits for the last one.
+    pub legs_up: tokio::sync::watch::Sender<usize>,
 }
 
 /// The loop and what it owns.
@@ -46,19 +62,24 @@ pub struct EventLoop {
     hub: Hub,
     clock: Clock,
     out: Outputs,
-    calls: BTreeMap<CallId, CallLeg>,
-    legs: BTreeMap<LegId, CallId>,
+    legs: BTreeMap<LegId, Leg>,
+    /// The address of ours that an operator's phone sends to.
+    phones: BTreeMap<Login, IpAddr>,
+    /// Conversations being written down, by the caller's leg.
+    recordings: BTreeMap<LegId, CallId>,
     lookups: BTreeMap<(CallId, LookupId), AbortHandle>,
     answers: mpsc::Sender<Event>,
     /// Commands of the hub that are being carried out; kept for its memory.
     commands: Vec<Command>,
 }
 
-/// The leg of a call.
-struct CallLeg {
-    leg: LegId,
-    offer: Box<Offer>,
+/// What is known of a leg outside the hub.
+struct Leg {
+    /// Of a leg that called us.
+    offer: Option<Box<Offer>>,
     has_media: bool,
+    /// Whether the peer lets us send, as of the last agreement.
+    is_held: bool,
 }
 
 impl EventLoop {
@@ -66,9 +87,17 @@ impl EventLoop {
     pub async fn run(hub: Hub, clock: Clock, mut inputs: Inputs, out: Outputs) {
         const ANSWERS_MAX: usize = 1_024;
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
-        let (calls, legs, lookups) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut this =
-            Self { hub, clock, out, calls, legs, lookups, answers, commands: Vec::new() };
+        let mut this = Self {
+            hub,
+            clock,
+            out,
+            legs: BTreeMap::new(),
+            phones: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            answers,
+            commands: Vec::new(),
+        };
         loop {
             let timer = this.hub.next_timer().map(|at| this.clock.instant(at));
             tokio::select! {
@@ -79,131 +108,194 @@ impl EventLoop {
                 Some(event) = inputs.media.recv() => this.on_media(event).await,
                 Some(event) = answered.recv() => this.handle(event).await,
                 Some(event) = inputs.control.recv() => this.handle(event).await,
+                Some(question) = inputs.questions.recv() => this.answer_question(question),
                 () = sleep_until(timer) => this.on_time().await,
             }
-            this.out
-                .calls_up
-                .send_if_modified(|up| std::mem::replace(up, this.calls.len()) != this.calls.len());
+            let up = this.legs.len();
+            this.out.legs_up.send_if_modified(|seen| std::mem::replace(seen, up) != up);
         }
     }
 
     async fn on_sip(&mut self, event: SipEvent) {
         match event {
             SipEvent::Offered(offer) => self.on_offer(offer).await,
-            SipEvent::MediaAgreed { leg, session } => {
-                if self.legs.contains_key(&leg) {
-                    self.out.media.agree(leg, session);
+            SipEvent::MediaAgreed { leg, session, peer } => {
+                let Some(entry) = self.legs.get_mut(&leg) else { return };
+                let is_held = !session.direction.sends();
+                let was_held = std::mem::replace(&mut entry.is_held, is_held);
+                self.out.media.answered_from(leg, peer);
+                self.out.media.agree(leg, session);
+                if was_held != is_held {
+                    self.handle(Event::Held { leg, is_held }).await;
                 }
             }
-            SipEvent::Confirmed { leg } => {
-                self.handle_for(leg, |call| Event::CallConfirmed { call }).await;
-            }
+            SipEvent::Confirmed { leg } => self.handle(Event::Confirmed { leg }).await,
             SipEvent::KeyPressed { leg, key } => {
                 let source = KeySource::Info;
-                self.handle_for(leg, |call| Event::KeyPressed { call, key, source }).await;
+                self.handle(Event::KeyPressed { leg, key, source }).await;
             }
-            SipEvent::Ended { leg, by, reason } => self.on_ended(leg, by, reason).await,
-            SipEvent::Ringing { .. }
-            | SipEvent::Answered { .. }
-            | SipEvent::Unanswered { .. }
-            | SipEvent::TransferAsked { .. }
-            | SipEvent::PhoneChanged { .. } => {}
+            SipEvent::Ringing { leg } => self.handle(Event::Ringing { leg }).await,
+            SipEvent::Answered { leg } => self.handle(Event::Answered { leg }).await,
+            SipEvent::Ended { leg, by, reason } => {
+                self.handle(Event::LegEnded { leg, by, reason }).await;
+                self.close(leg).await;
+            }
+            SipEvent::Unanswered { leg, outcome } => {
+                self.handle(Event::Unanswered { leg, outcome }).await;
+                self.close(leg).await;
+            }
+            SipEvent::TransferAsked { leg, target } => {
+                let target = match target {
+                    sip::TransferTarget::Dialled(dialled) => TransferTarget::Dialled(dialled),
+                    sip::TransferTarget::Leg(leg) => TransferTarget::Leg(leg),
+                };
+                self.handle(Event::TransferAsked { leg, target }).await;
+            }
+            SipEvent::PhoneChanged { login, state, local } => {
+                match local {
+                    Some(local) => drop(self.phones.insert(login.clone(), local)),
+                    None => drop(self.phones.remove(&login)),
+                }
+                info!(operator = %login, ?state, "phone");
+                self.handle(Event::PhoneChanged { operator: login, state }).await;
+            }
         }
     }
 
     async fn on_offer(&mut self, offer: Box<Offer>) {
         let call = CallId(Uuid::now_v7());
         let leg = offer.leg;
-        let (dialled, caller) = (offer.dialled.clone(), offer.caller.clone());
-        info!(%call, caller = %Pii(&caller), source = %offer.source, "call offered");
-        self.legs.insert(leg, call);
-        self.calls.insert(call, CallLeg { leg, offer, has_media: false });
-        self.handle(Event::CallOffered { call, leg, dialled, caller }).await;
-    }
-
-    async fn on_ended(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {
-        let Some(&call) = self.legs.get(&leg) else { return };
-        self.handle(Event::CallEnded { call, by, reason }).await;
-        match self.calls.get(&call) {
-            Some(entry) if entry.has_media => self.out.media.close(leg),
-            _ => self.forget(leg, RtpStatistics::default()).await,
-        }
+        info!(%call, caller = %Pii(&offer.caller), source = %offer.source, "call offered");
+        let event = Event::CallOffered {
+            call,
+            leg,
+            dialled: offer.dialled.clone(),
+            caller: offer.caller.clone(),
+            account: offer.account.clone(),
+            is_near_phone: offer.is_near_phone,
+            replaces: offer.replaces,
+        };
+        self.legs.insert(leg, Leg { offer: Some(offer), has_media: false, is_held: false });
+        self.handle(event).await;
     }
 
     async fn on_media(&mut self, event: MediaEvent) {
         match event {
             MediaEvent::KeyPressed { leg, key, source } => {
-                self.handle_for(leg, |call| Event::KeyPressed { call, key, source }).await;
+                self.handle(Event::KeyPressed { leg, key, source }).await;
             }
             MediaEvent::PlayEnded { leg, play, cut_after_ms } => {
-                self.handle_for(leg, |call| Event::PlayEnded { call, play, cut_after_ms }).await;
+                self.handle(Event::PlayEnded { leg, play, cut_after_ms }).await;
             }
-            MediaEvent::Died { leg } => {
-                self.handle_for(leg, |call| Event::MediaDied { call }).await;
-            }
+            MediaEvent::Died { leg } => self.handle(Event::MediaDied { leg }).await,
             MediaEvent::Closed { leg, statistics } => self.forget(leg, statistics).await,
+            MediaEvent::Recorded { leg, note } => {
+                let Some(call) = self.recordings.remove(&leg) else { return };
+                self.handle(Event::Recorded { call, note }).await;
+            }
+            MediaEvent::RecordingFailed { leg: _, file, problem } => {
+                warn!(file = %file.display(), problem, "a recording will be incomplete");
+            }
+        }
+    }
+
+    /// Signalling is over: the media follows, if there is any.
+    async fn close(&mut self, leg: LegId) {
+        match self.legs.get(&leg) {
+            Some(entry) if entry.has_media => self.out.media.close(leg),
+            Some(_) => self.forget(leg, RtpStatistics::default()).await,
+            None => {}
         }
     }
 
     /// Nothing more will come about this leg.
     async fn forget(&mut self, leg: LegId, statistics: RtpStatistics) {
-        self.handle_for(leg, |call| Event::MediaClosed { call, statistics }).await;
-        if let Some(call) = self.legs.remove(&leg) {
-            self.calls.remove(&call);
+        if self.legs.remove(&leg).is_some() {
+            self.handle(Event::MediaClosed { leg, statistics }).await;
         }
     }
 
-    async fn handle_for(&mut self, leg: LegId, event: impl FnOnce(CallId) -> Event) {
-        if let Some(&call) = self.legs.get(&leg) {
-            self.handle(event(call)).await;
+    fn answer_question(&mut self, question: Question) {
+        let now = self.clock.now();
+        // Who asked may be gone; then nobody misses the answer.
+        match question {
+            Question::Snapshot(to) => drop(to.send(self.hub.snapshot(now))),
+            Question::Group(group, to) => drop(to.send(self.hub.explain_group(now, &group))),
         }
     }
 
     /// Lets the hub decide and carries out what it decides, until nothing follows from that.
     async fn handle(&mut self, event: Event) {
-        let mut next = Some(event);
-        while let Some(event) = next {
+        let mut next = vec![event];
+        while let Some(event) = next.pop() {
             if let Event::LookupAnswered { call, lookup, .. } = &event {
                 self.lookups.remove(&(*call, *lookup));
             }
             let mut commands = std::mem::take(&mut self.commands);
             self.hub.handle(self.clock.now(), event, &mut commands);
-            next = self.carry_out(commands).await;
+            self.carry_out(commands, &mut next).await;
         }
     }
 
     async fn on_time(&mut self) {
         let mut commands = std::mem::take(&mut self.commands);
         self.hub.on_time(self.clock.now(), &mut commands);
-        if let Some(failed) = self.carry_out(commands).await {
-            self.handle(failed).await;
+        let mut failed = Vec::new();
+        self.carry_out(commands, &mut failed).await;
+        for event in failed {
+            self.handle(event).await;
         }
     }
 
-    /// A command that fails comes back as an event. One turn of the hub gives at most one command
-    /// that can fail.
-    async fn carry_out(&mut self, mut commands: Vec<Command>) -> Option<Event> {
-        let mut failed = None;
+    /// A command that fails comes back as an event.
+    async fn carry_out(&mut self, mut commands: Vec<Command>, failed: &mut Vec<Event>) {
         for command in commands.drain(..) {
-            failed = self.execute(command).await.or(failed);
+            failed.extend(self.execute(command).await);
         }
         self.commands = commands;
-        failed
     }
 
     async fn execute(&mut self, command: Command) -> Option<Event> {
         match command {
-            Command::Answer { call } => return self.answer(call).await,
-            Command::Reject { call, reason } => self.reject(call, reason).await,
-            Command::Play { call, play, language, recordings } => {
-                if let Some(leg) = self.leg(call) {
-                    self.out.media.play(leg, play, language, &recordings);
-                }
+            Command::Ring { leg } => self.tell_sip(SipCommand::Ring { leg }).await,
+            Command::Answer { leg } => return self.answer(leg).await,
+            Command::Reject { leg, why } => self.reject(leg, why).await,
+            Command::Dial(dial) => return self.dial(dial).await,
+            Command::Hangup { leg, by: _, reason: _ } => {
+                self.tell_sip(SipCommand::Hangup { leg }).await;
             }
-            Command::StopPlaying { call } => {
-                if let Some(leg) = self.leg(call) {
-                    self.out.media.stop_playing(leg);
-                }
+            Command::Play { leg, play, language, recordings } => {
+                self.out.media.play(leg, play, language, &recordings);
+            }
+            Command::StopPlaying { leg } => self.out.media.stop_playing(leg),
+            Command::Bridge { one, other } => self.out.media.bridge(one, other),
+            Command::Unbridge { leg } => self.out.media.unbridge(leg),
+            Command::Monitor { supervisor, operator, mode } => {
+                self.out.media.monitor(supervisor, operator, monitoring(mode));
+            }
+            Command::StartRecording { call, caller, operator } => {
+                self.start_recording(call, caller, operator);
+            }
+            Command::PauseRecording { caller } => self.out.media.pause_recording(caller),
+            Command::ResumeRecording { caller } => self.out.media.resume_recording(caller),
+            Command::StopRecording { caller } => self.out.media.stop_recording(caller),
+            Command::AcceptTransfer { leg } => {
+                self.tell_sip(SipCommand::AcceptTransfer { leg }).await;
+            }
+            Command::RefuseTransfer { leg } => {
+                let status = RefuseStatus::Forbidden;
+                self.tell_sip(SipCommand::RefuseTransfer { leg, status }).await;
+            }
+            Command::EndTransfer { leg, succeeded } => {
+                self.tell_sip(SipCommand::EndTransfer { leg, succeeded }).await;
+            }
+            Command::SetLamp { lamp, state } => {
+                let state = match state {
+                    event::LampState::Off => sip::LampState::Off,
+                    event::LampState::Ringing => sip::LampState::Ringing,
+                    event::LampState::On => sip::LampState::On,
+                };
+                self.tell_sip(SipCommand::SetLamp { lamp, state }).await;
             }
             Command::LookUp { call, lookup, request, deadline_ms } => {
                 self.look_up(call, lookup, request, deadline_ms);
@@ -213,12 +305,11 @@ impl EventLoop {
                     task.abort();
                 }
             }
-            Command::Hangup { call, by: _, reason: _ } => {
-                if let Some(leg) = self.leg(call) {
-                    self.tell_sip(SipCommand::Hangup { leg }).await;
-                }
-            }
             Command::Record { call, fact } => self.record(call, fact),
+            Command::RememberAttendance { operator, attendance } => {
+                self.out.people.remember_attendance(operator, attendance);
+            }
+            Command::RememberTip { caller, tip } => self.out.people.remember_tip(caller, tip),
         }
         None
     }
@@ -229,36 +320,70 @@ impl EventLoop {
         }
     }
 
-    fn leg(&self, call: CallId) -> Option<LegId> {
-        self.calls.get(&call).map(|entry| entry.leg)
-    }
-
-    async fn answer(&mut self, call: CallId) -> Option<Event> {
-        let entry = self.calls.get_mut(&call)?;
-        let leg = entry.leg;
-        match self.out.media.open(leg, entry.offer.source.ip(), entry.offer.local.ip()) {
+    async fn answer(&mut self, leg: LegId) -> Option<Event> {
+        let entry = self.legs.get_mut(&leg)?;
+        let offer = entry.offer.as_ref()?;
+        match self.out.media.open(leg, offer.source.ip(), offer.local.ip()) {
             Ok(media) => {
                 entry.has_media = true;
                 self.tell_sip(SipCommand::Answer { leg, media }).await;
                 None
             }
             Err(error) => {
-                warn!(%call, %error, "no room for a call's audio");
-                Some(Event::AnswerFailed { call })
+                warn!(%leg, %error, "no room for a call's audio");
+                Some(Event::NoRoom { leg })
             }
         }
     }
 
-    async fn reject(&mut self, call: CallId, reason: EndReason) {
-        let Some(CallLeg { leg, offer, .. }) = self.calls.remove(&call) else { return };
-        self.legs.remove(&leg);
-        let status = match reason {
-            EndReason::UnknownNumber => RefuseStatus::UnknownNumber,
-            EndReason::Busy => RefuseStatus::Overloaded { retry_after_s: RETRY_AFTER_S },
-            _ => RefuseStatus::Failed,
+    async fn dial(&mut self, dial: Dial) -> Option<Event> {
+        let Dial { leg, to, from, display, auto_answer, ring_ms } = dial;
+        let (to, local) = match to {
+            Destination::Operator(login) => {
+                let local = self.phones.get(&login).copied();
+                (Some(sip::Destination::Account(login)), local)
+            }
+            Destination::Number(number) => {
+                (self.out.outside.uri(&number).map(sip::Destination::Uri), None)
+            }
         };
-        info!(%call, dialled = %Pii(offer.dialled.as_str()), ?reason, "call refused");
+        let Some(to) = to else {
+            warn!(%leg, "there is no trunk to dial a number outside by");
+            return Some(Event::NoRoom { leg });
+        };
+        let local = local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let media = match self.out.media.open(leg, unknown_of(local), local) {
+            Ok(media) => media,
+            Err(error) => {
+                warn!(%leg, %error, "no room for a call's audio");
+                return Some(Event::NoRoom { leg });
+            }
+        };
+        self.legs.insert(leg, Leg { offer: None, has_media: true, is_held: false });
+        let dial = sip::Dial { leg, to, media, from_user: from, display, auto_answer, ring_ms };
+        self.tell_sip(SipCommand::Dial(Box::new(dial))).await;
+        None
+    }
+
+    async fn reject(&mut self, leg: LegId, why: Refusal) {
+        self.legs.remove(&leg);
+        let status = match why {
+            Refusal::UnknownNumber => RefuseStatus::UnknownNumber,
+            Refusal::Overloaded => RefuseStatus::Overloaded { retry_after_s: RETRY_AFTER_S },
+            Refusal::Unauthenticated => RefuseStatus::Unauthenticated,
+            Refusal::Forbidden => RefuseStatus::Forbidden,
+            Refusal::Busy => RefuseStatus::Busy,
+        };
+        info!(%leg, ?why, "call refused");
         self.tell_sip(SipCommand::Refuse { leg, status }).await;
+    }
+
+    fn start_recording(&mut self, call: CallId, caller: LegId, operator: LegId) {
+        let day = self.clock.now().in_zone(&jiff::tz::TimeZone::UTC).date();
+        let file = format!("{day}/{call}-{}.wav", self.clock.now().0);
+        self.recordings.insert(caller, call);
+        let path = self.out.recordings.join(file);
+        self.out.media.record(media::Recording { left: caller, right: operator, file: path });
     }
 
     fn look_up(
@@ -287,9 +412,31 @@ impl EventLoop {
             CallFact::LookedUp { what, outcome, took_ms } => {
                 info!(%call, what, outcome, took_ms, "looked up");
             }
+            CallFact::Queued { group } => info!(%call, group, "in the line"),
+            CallFact::Connected { operator } => info!(%call, %operator, "connected"),
+            CallFact::NotTaken { operator, outcome, rang_ms } => {
+                info!(%call, %operator, ?outcome, rang_ms, "not taken");
+            }
             other => debug!(%call, fact = ?other, "recorded"),
         }
         self.out.calls.record(call, self.clock.now(), fact);
+    }
+}
+
+fn monitoring(mode: event::Monitoring) -> media::Monitoring {
+    match mode {
+        event::Monitoring::Listen => media::Monitoring::Listen,
+        event::Monitoring::Whisper => media::Monitoring::Whisper,
+        event::Monitoring::Barge => media::Monitoring::Barge,
+    }
+}
+
+/// Nobody in particular, in the address family of `local`: who will speak is not known before the
+/// answer.
+fn unknown_of(local: IpAddr) -> IpAddr {
+    match local {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
     }
 }
 

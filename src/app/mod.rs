@@ -3,6 +3,8 @@
 //! - [`server`]: start and shutdown of a whole server
 //! - [`event_loop`]: the one owner of all call state
 //! - [`plans`]: dialplans and recordings, from folders to checked values
+//! - [`people`]: operators and tips, between the database and the hub
+//! - [`outside`]: the way to numbers outside
 //! - [`memory`]: what a burst of calls leaves free
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
@@ -10,6 +12,8 @@
 pub mod clock;
 pub mod event_loop;
 pub mod memory;
+pub mod outside;
+pub mod people;
 pub mod plans;
 pub mod reload;
 pub mod server;

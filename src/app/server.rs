@@ -21,11 +21,15 @@ use crate::store::{CallWriter, Store};
 use crate::web::{Health, Web};
 
 use super::clock::Clock;
-use super::event_loop::{EventLoop, Inputs, Outputs};
+use super::event_loop::{EventLoop, Inputs, Outputs, Question};
+use super::outside::Outside;
+use super::people::Keeper;
 use super::{memory, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
+/// Questions about the moment that may wait for the event loop.
+const QUESTIONS_MAX: usize = 64;
 /// How long the last facts may take to reach the database when the server stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 /// How long hung-up calls may take to say goodbye when the server stops.
@@ -41,10 +45,12 @@ pub struct Server {
     health: Health,
     store: Store,
     calls: CallWriter,
-    calls_up: watch::Receiver<usize>,
+    legs_up: watch::Receiver<usize>,
     control: mpsc::Sender<Event>,
     event_loop: JoinHandle<()>,
     reloading: JoinHandle<()>,
+    keeping: JoinHandle<()>,
+    questions: mpsc::Sender<Question>,
     numbers: Vec<String>,
     has_sample: bool,
 }
@@ -76,27 +82,39 @@ impl Server {
         let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)
             .context("the RTP engine can't start")?;
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
-        let stack = SipStack::start(sip_settings(&config), sip_events).await?;
+        let settings = sip_settings(&config);
+        let (people, mut keeper) = Keeper::new(store.clone(), clock, settings.accounts.clone());
+        let first = keeper.first().await?;
+        let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.
         let lost = store.close_lost_calls(clock.now()).await?;
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
         let (control, controls) = mpsc::channel(16);
-        let (calls_up, calls_up_seen) = watch::channel(0);
+        for event in first {
+            control.send(event).await?;
+        }
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
         let outputs = Outputs {
             sip: stack.handle(),
             media: engine.handle(),
             crm: open_crm(&config, &store)?,
             calls: calls.clone(),
-            calls_up,
+            people,
+            outside: Outside::new(config.trunks.clone()),
+            recordings: config.recordings.folder.clone(),
+            legs_up,
         };
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
-        let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region);
-        let inputs = Inputs { sip, media, control: controls };
+        let seed = rand::random();
+        let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
+        let inputs = Inputs { sip, media, control: controls, questions: asked };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
-        tokio::spawn(memory::when_quiet(calls_up_seen.clone(), memory::QUIET, memory::give_back));
+        tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
+        let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
         health.set_sip(Ok(()));
@@ -109,7 +127,9 @@ impl Server {
             health,
             store,
             calls,
-            calls_up: calls_up_seen,
+            legs_up: legs_up_seen,
+            keeping,
+            questions,
             control,
             event_loop,
             reloading,
@@ -156,8 +176,8 @@ impl Server {
     /// The same; when `hurry` comes, running calls are hung up without waiting for their end.
     pub async fn shutdown_or_hurry(mut self, hurry: impl Future<Output = ()>) {
         let drain = self.config.shutdown.drain.duration();
-        let up = *self.calls_up.borrow();
-        info!(calls = up, limit_s = drain.as_secs(), "stopping: new calls are refused");
+        let up = *self.legs_up.borrow();
+        info!(legs = up, limit_s = drain.as_secs(), "stopping: new calls are refused");
         self.reloading.abort();
         self.health.set_draining();
         self.sip.start_drain();
@@ -169,12 +189,16 @@ impl Server {
         if !is_quiet {
             self.tell(Event::DrainEnded).await;
             if tokio::time::timeout(LAST_BYES, self.last_call()).await.is_err() {
-                warn!(calls = *self.calls_up.borrow(), "calls did not end in time");
+                warn!(legs = *self.legs_up.borrow(), "calls did not end in time");
             }
         }
         self.sip.shutdown().await;
         // Without SIP the event loop has heard its last.
         let _ = self.event_loop.await;
+        // Nobody notes anything any more: the task ends when the last note is kept.
+        if tokio::time::timeout(LAST_WRITES, self.keeping).await.is_err() {
+            warn!("the database did not take the last wishes of operators in time");
+        }
         self.media.shutdown();
         let lost = self.calls.close(LAST_WRITES).await;
         if lost > 0 {
@@ -194,7 +218,7 @@ impl Server {
 
     async fn last_call(&mut self) {
         // An error means that the event loop is gone, and the calls with it.
-        let _ = self.calls_up.wait_for(|&up| up == 0).await;
+        let _ = self.legs_up.wait_for(|&up| up == 0).await;
     }
 }
 
@@ -245,6 +269,8 @@ fn sip_settings(config: &Config) -> SipSettings {
         region: config.sip.region,
         realm: config.sip.realm.clone(),
         digest: config.sip.digest,
+        keepalive_ms: config.sip.keepalive.as_ms(),
+        tls: config.sip.tls.clone(),
         limits: sip::Limits {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,

@@ -157,6 +157,7 @@ fn how_ended(by: EndedBy, reason: EndReason) -> String {
     };
     let who = match by {
         EndedBy::Caller => "caller",
+        EndedBy::Operator => "operator",
         EndedBy::Plan => "plan",
         EndedBy::Server => "server",
         EndedBy::Network => "network",

@@ -130,7 +130,7 @@ async fn add(config: &Config, store: &Store, args: AddArgs) -> anyhow::Result<Ex
     let password = Password::given_or_made(args.fields.password_stdin)?;
     let login = args.login;
     let mut operator = Operator::named(login.clone());
-    let mut account = Account::for_password(&login, &config.sip.realm, password.text());
+    let mut account = Account::new(login.clone(), &config.sip.realm, password.text(), None);
     args.fields.change(Some(args.name))?.apply(&mut operator, &mut account);
     store.add_operator(&operator, &account).await?;
     warn_of_unknown_groups(config, &operator.groups);
@@ -152,9 +152,8 @@ async fn set(config: &Config, store: &Store, args: SetArgs) -> anyhow::Result<Ex
         false => None,
     };
     if let Some(password) = &password {
-        let digest = account.digest;
-        account = Account::for_password(&login, &config.sip.realm, password.text());
-        account.digest = digest;
+        let realm = &config.sip.realm;
+        account = Account::new(login.clone(), realm, password.text(), account.digest);
     }
     let change = args.fields.change(args.name)?;
     let groups_change = change.groups.is_some();

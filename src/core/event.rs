@@ -3,14 +3,16 @@
 //! Events are facts and may come late: an event about a call, a play or a lookup that is over is
 //! ignored. A command that fails comes back as an event with the same id.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dialplan::Plan;
 use crate::domain::{
-    CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language, LegId,
-    LookupId, Order, PhoneNumber, PlayId, RecordingId, RtpStatistics,
+    Attendance, CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language,
+    LegId, Login, LookupId, Operator, Order, PhoneNumber, PhoneState, PlayId, RecordingId,
+    RecordingNote, RingOutcome, RtpStatistics,
 };
 use crate::speech::Catalogue;
 
@@ -23,23 +25,52 @@ pub enum Event {
         leg: LegId,
         dialled: String,
         caller: CallerId,
+        /// The operator who proved to be calling.
+        account: Option<Login>,
+        /// A phone of an operator may be behind this call without having said so yet.
+        is_near_phone: bool,
+        /// The call takes the place of this leg.
+        replaces: Option<LegId>,
     },
-    /// There was no room for the call's audio: `Answer` could not be carried out.
-    AnswerFailed {
-        call: CallId,
+    /// There was no room for the leg's audio: `Answer` or `Dial` could not be carried out.
+    NoRoom {
+        leg: LegId,
     },
-    /// The caller's phone acknowledged the answer: from now on, what is played is heard.
-    CallConfirmed {
-        call: CallId,
+    /// The phone that called us acknowledged the answer: from now on, what is played is heard.
+    Confirmed {
+        leg: LegId,
+    },
+    /// A phone that was dialled rings.
+    Ringing {
+        leg: LegId,
+    },
+    /// A phone that was dialled was picked up; both sides can be heard.
+    Answered {
+        leg: LegId,
+    },
+    /// A phone that was dialled was not picked up. The last word about it.
+    Unanswered {
+        leg: LegId,
+        outcome: RingOutcome,
+    },
+    /// A phone put its peer on hold, or took it back.
+    Held {
+        leg: LegId,
+        is_held: bool,
+    },
+    /// A phone wants its peer connected with somebody else.
+    TransferAsked {
+        leg: LegId,
+        target: TransferTarget,
     },
     KeyPressed {
-        call: CallId,
+        leg: LegId,
         key: Key,
         source: KeySource,
     },
     /// All recordings of a play were sent, or it was cut after `after_ms`.
     PlayEnded {
-        call: CallId,
+        leg: LegId,
         play: PlayId,
         cut_after_ms: Option<u64>,
     },
@@ -49,19 +80,39 @@ pub enum Event {
         answer: LookupAnswer,
         took_ms: u64,
     },
-    /// The signalling of the call is over; of its media, `PlayEnded` and `MediaClosed` still follow.
-    CallEnded {
-        call: CallId,
+    /// The signalling of a leg that was up, or offered, is over; of its media, `PlayEnded` and
+    /// `MediaClosed` still follow.
+    LegEnded {
+        leg: LegId,
         by: EndedBy,
         reason: EndReason,
     },
-    /// Nothing came from the caller's phone for too long.
+    /// Nothing came from the phone for too long.
     MediaDied {
-        call: CallId,
+        leg: LegId,
     },
     MediaClosed {
-        call: CallId,
+        leg: LegId,
         statistics: RtpStatistics,
+    },
+    /// The file of a conversation was closed.
+    Recorded {
+        call: CallId,
+        note: RecordingNote,
+    },
+    /// The people who take calls, as the database knows them now.
+    OperatorsReplaced {
+        operators: Vec<Operator>,
+        /// What each of them wants; who is not named stays as they are.
+        attendance: BTreeMap<Login, Attendance>,
+    },
+    PhoneChanged {
+        operator: Login,
+        state: PhoneState,
+    },
+    /// Tips that callers heard in earlier days.
+    TipsRemembered {
+        heard: Vec<(String, RecordingId)>,
     },
     /// New calls follow this plan; running calls keep theirs.
     PlanReplaced {
@@ -77,23 +128,86 @@ pub enum Event {
 /// An imperative.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// 180 to an offered leg.
+    Ring {
+        leg: LegId,
+    },
+    /// 200 to an offered leg.
     Answer {
-        call: CallId,
+        leg: LegId,
     },
+    /// Refuses an offered leg.
     Reject {
-        call: CallId,
-        reason: EndReason,
+        leg: LegId,
+        why: Refusal,
     },
+    /// Rings a phone. Comes back as `Ringing`, `Answered`, `Unanswered`, or `NoRoom`.
+    Dial(Dial),
     /// Plays the recordings without a gap, after all that was ordered to be played before.
     Play {
-        call: CallId,
+        leg: LegId,
         play: PlayId,
         language: Language,
         recordings: Vec<RecordingId>,
     },
     /// Cuts what is heard and forgets what was still to be played.
     StopPlaying {
+        leg: LegId,
+    },
+    /// Lets two legs hear each other; cuts what both are playing.
+    Bridge {
+        one: LegId,
+        other: LegId,
+    },
+    /// A bridged leg, and the other end of its bridge, hear only themselves again.
+    Unbridge {
+        leg: LegId,
+    },
+    /// Lets a supervisor hear an operator's conversation, and perhaps be heard.
+    Monitor {
+        supervisor: LegId,
+        operator: LegId,
+        mode: Monitoring,
+    },
+    /// Begins the file of a conversation; comes back as `Recorded` when it is closed.
+    StartRecording {
         call: CallId,
+        caller: LegId,
+        operator: LegId,
+    },
+    PauseRecording {
+        caller: LegId,
+    },
+    ResumeRecording {
+        caller: LegId,
+    },
+    StopRecording {
+        caller: LegId,
+    },
+    AcceptTransfer {
+        leg: LegId,
+    },
+    RefuseTransfer {
+        leg: LegId,
+    },
+    EndTransfer {
+        leg: LegId,
+        succeeded: bool,
+    },
+    /// What the lamps of colleagues' phones show of this one.
+    SetLamp {
+        lamp: String,
+        state: LampState,
+    },
+    /// Keeps what an operator wants, over restarts.
+    RememberAttendance {
+        operator: Login,
+        attendance: Attendance,
+    },
+    /// Keeps that a caller heard a tip.
+    RememberTip {
+        caller: String,
+        tip: RecordingId,
     },
     LookUp {
         call: CallId,
@@ -105,8 +219,9 @@ pub enum Command {
         call: CallId,
         lookup: LookupId,
     },
+    /// Ends a leg, whether it is up or still rings.
     Hangup {
-        call: CallId,
+        leg: LegId,
         by: EndedBy,
         reason: EndReason,
     },
@@ -115,6 +230,71 @@ pub enum Command {
         call: CallId,
         fact: CallFact,
     },
+}
+
+/// Why an offered leg is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    UnknownNumber,
+    /// No room: ports, calls, or a drain under way.
+    Overloaded,
+    /// Who calls must prove to be an operator first.
+    Unauthenticated,
+    Forbidden,
+    /// The phone that was dialled is in a call.
+    Busy,
+}
+
+/// A call that we make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    pub leg: LegId,
+    pub to: Destination,
+    /// Whose number the phone shows.
+    pub from: String,
+    /// What the phone shows beside the number.
+    pub display: Option<String>,
+    pub auto_answer: bool,
+    pub ring_ms: u64,
+}
+
+/// Whom to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// All phones of an operator.
+    Operator(Login),
+    /// A number of the outside world.
+    Number(PhoneNumber),
+}
+
+/// Where a phone wants its peer to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferTarget {
+    /// Blind: to what it would have dialled.
+    Dialled(String),
+    /// Attended: to the other end of this leg of the same phone.
+    Leg(LegId),
+}
+
+/// How a supervisor takes part in a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Monitoring {
+    /// Hears both, is heard by nobody.
+    #[default]
+    Listen,
+    /// Is heard by the operator.
+    Whisper,
+    /// Is heard by both.
+    Barge,
+}
+
+/// What the lamp of a colleague's phone shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LampState {
+    Off,
+    Ringing,
+    On,
 }
 
 /// A question to the CRM.

@@ -9,13 +9,16 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::dialplan::expression::{Condition, Operand};
-use crate::dialplan::plan::{Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement};
+use crate::dialplan::plan::{
+    Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement, TransferTo,
+};
 use crate::domain::{
     CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language, LegId,
     LookupId, Order, PhoneNumber, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
 };
 use crate::speech::{Catalogue, Format};
 
+use super::event::Refusal;
 use super::{Command, Event, Hub, LookupAnswer};
 
 /// Every recording lasts so long here.
@@ -95,6 +98,7 @@ fn plan() -> Plan {
         name: "hotline".to_owned(),
         language: Language::Russian,
         timezone: TimeZone::get("Europe/Moscow").unwrap(),
+        transfer_to: TransferTo::default(),
         hours: BTreeMap::new(),
         entries: vec![entry, circle.clone()],
         steps: BTreeMap::from([
@@ -130,6 +134,7 @@ struct Scene {
     hub: Hub,
     now: Timestamp,
     call: CallId,
+    leg: LegId,
     /// Ordered and not yet heard.
     playing: VecDeque<(PlayId, Vec<RecordingId>, Timestamp)>,
     heard: Vec<String>,
@@ -141,9 +146,10 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            hub: Hub::new(Arc::new(plan()), Arc::new(catalogue()), Region::default()),
+            hub: Hub::new(Arc::new(plan()), Arc::new(catalogue()), Region::default(), 0),
             now: Timestamp(1_000_000),
             call: CallId(Uuid::from_u128(1)),
+            leg: LegId(Uuid::from_u128(2)),
             playing: VecDeque::new(),
             heard: Vec::new(),
             facts: Vec::new(),
@@ -156,15 +162,22 @@ impl Scene {
     fn calling(dialled: &str, caller: &str) -> Self {
         let mut scene = Self::new();
         scene.offer(dialled, caller);
-        scene.tell(Event::CallConfirmed { call: scene.call });
+        scene.tell(Event::Confirmed { leg: scene.leg });
         scene
     }
 
     fn offer(&mut self, dialled: &str, caller: &str) {
         let caller = PhoneNumber::parse(caller, Region::default())
             .map_or(CallerId::Anonymous, CallerId::Number);
-        let (call, leg) = (self.call, LegId(Uuid::from_u128(2)));
-        self.tell(Event::CallOffered { call, leg, dialled: dialled.to_owned(), caller });
+        self.tell(Event::CallOffered {
+            call: self.call,
+            leg: self.leg,
+            dialled: dialled.to_owned(),
+            caller,
+            account: None,
+            is_near_phone: false,
+            replaces: None,
+        });
     }
 
     fn tell(&mut self, event: Event) {
@@ -187,7 +200,7 @@ impl Scene {
                         let after = if n == 0 { 500 } else { 0 };
                         self.heard.extend((n == 0).then(|| format!("{}…", recordings[0])));
                         let cut_after_ms = Some(after);
-                        self.tell(Event::PlayEnded { call: self.call, play, cut_after_ms });
+                        self.tell(Event::PlayEnded { leg: self.leg, play, cut_after_ms });
                     }
                 }
                 Command::Record { fact, .. } => self.facts.push(fact),
@@ -208,7 +221,7 @@ impl Scene {
             if prompt == Some(next) {
                 let (play, recordings, _) = self.playing.pop_front().unwrap();
                 self.heard.extend(recordings.iter().map(ToString::to_string));
-                self.tell(Event::PlayEnded { call: self.call, play, cut_after_ms: None });
+                self.tell(Event::PlayEnded { leg: self.leg, play, cut_after_ms: None });
             } else {
                 let mut commands = Vec::new();
                 self.hub.on_time(self.now, &mut commands);
@@ -220,7 +233,7 @@ impl Scene {
 
     fn press(&mut self, c: char) {
         let source = KeySource::Event;
-        self.tell(Event::KeyPressed { call: self.call, key: key(c), source });
+        self.tell(Event::KeyPressed { leg: self.leg, key: key(c), source });
     }
 
     fn answer(&mut self, answer: LookupAnswer) {
@@ -270,7 +283,7 @@ fn a_known_caller_hears_the_points_and_then_the_menu() {
 fn nothing_is_played_before_the_phone_acknowledged_the_answer() {
     let mut scene = Scene::new();
     scene.offer("100", "+79161112233");
-    assert_eq!(scene.other, [Command::Answer { call: scene.call }]);
+    assert_eq!(scene.other, [Command::Answer { leg: scene.leg }]);
     assert!(scene.playing.is_empty());
 }
 
@@ -281,8 +294,8 @@ fn a_public_number_is_found_in_any_spelling() {
     }
     let mut scene = Scene::new();
     scene.offer("102", "");
-    let reason = EndReason::UnknownNumber;
-    assert_eq!(scene.other, [Command::Reject { call: scene.call, reason }]);
+    let why = Refusal::UnknownNumber;
+    assert_eq!(scene.other, [Command::Reject { leg: scene.leg, why }]);
     assert_eq!(scene.hub.calls(), 0);
 }
 
@@ -433,12 +446,12 @@ fn a_plan_that_runs_in_circles_ends_with_an_apology() {
 fn a_call_is_closed_with_its_statistics_and_who_ended_it() {
     let mut scene = Scene::calling("100", "+79161112233");
     let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
-    scene.tell(Event::CallEnded { call: scene.call, by, reason });
+    scene.tell(Event::LegEnded { leg: scene.leg, by, reason });
     assert!(scene.other.iter().any(|c| matches!(c, Command::CancelLookup { .. })));
     let play = PlayId(0);
-    scene.tell(Event::PlayEnded { call: scene.call, play, cut_after_ms: Some(300) });
+    scene.tell(Event::PlayEnded { leg: scene.leg, play, cut_after_ms: Some(300) });
     let statistics = RtpStatistics { packets_sent: 15, ..RtpStatistics::default() };
-    scene.tell(Event::MediaClosed { call: scene.call, statistics });
+    scene.tell(Event::MediaClosed { leg: scene.leg, statistics });
     assert_eq!(scene.hub.calls(), 0);
     let last: Vec<_> = scene.facts.iter().rev().take(3).rev().cloned().collect();
     assert!(matches!(last[0], CallFact::Said { heard_ms: 300, is_cut: true, .. }), "{last:?}");
@@ -449,7 +462,7 @@ fn a_call_is_closed_with_its_statistics_and_who_ended_it() {
 fn a_call_whose_media_never_reports_is_closed_all_the_same() {
     let mut scene = Scene::calling("100", "");
     let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
-    scene.tell(Event::CallEnded { call: scene.call, by, reason });
+    scene.tell(Event::LegEnded { leg: scene.leg, by, reason });
     scene.playing.clear();
     scene.pass(2_000);
     assert_eq!(scene.hub.calls(), 0);
@@ -459,10 +472,10 @@ fn a_call_whose_media_never_reports_is_closed_all_the_same() {
 #[test]
 fn who_hung_up_is_who_decided_it() {
     let mut scene = Scene::calling("100", "");
-    scene.tell(Event::MediaDied { call: scene.call });
+    scene.tell(Event::MediaDied { leg: scene.leg });
     let (by, reason) = (EndedBy::Plan, EndReason::HungUp); // what the signalling saw
-    scene.tell(Event::CallEnded { call: scene.call, by, reason });
-    scene.tell(Event::MediaClosed { call: scene.call, statistics: RtpStatistics::default() });
+    scene.tell(Event::LegEnded { leg: scene.leg, by, reason });
+    scene.tell(Event::MediaClosed { leg: scene.leg, statistics: RtpStatistics::default() });
     let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
     assert_eq!(scene.facts.last(), Some(&CallFact::Ended { by, reason }));
 }
@@ -472,9 +485,9 @@ fn stale_events_change_nothing() {
     let mut scene = Scene::calling("100", "+79161112233");
     scene.answer(anna());
     scene.answer(anna()); // twice
-    scene.tell(Event::PlayEnded { call: scene.call, play: PlayId(99), cut_after_ms: None });
-    scene.tell(Event::CallConfirmed { call: scene.call });
-    scene.tell(Event::CallConfirmed { call: CallId(Uuid::from_u128(9)) });
+    scene.tell(Event::PlayEnded { leg: scene.leg, play: PlayId(99), cut_after_ms: None });
+    scene.tell(Event::Confirmed { leg: scene.leg });
+    scene.tell(Event::Confirmed { leg: LegId(Uuid::from_u128(9)) });
     scene.pass(1_000);
     assert_eq!(scene.heard(), ["phrase/greeting"]);
 }
@@ -486,7 +499,7 @@ fn a_call_keeps_the_plan_with_which_it_began() {
     scene.tell(Event::PlanReplaced { plan: Arc::new(Plan::default()), catalogue });
     scene.pass(2_000);
     assert_eq!(scene.heard(), ["phrase/greeting", "phrase/menu-points"]);
-    scene.call = CallId(Uuid::from_u128(3));
+    (scene.call, scene.leg) = (CallId(Uuid::from_u128(3)), LegId(Uuid::from_u128(4)));
     scene.offer("100", "");
     assert!(scene.other.iter().any(|c| matches!(c, Command::Reject { .. })));
 }
@@ -495,22 +508,26 @@ fn a_call_keeps_the_plan_with_which_it_began() {
 fn a_drain_refuses_new_calls_and_ends_old_ones_at_its_end() {
     let mut scene = Scene::calling("100", "");
     scene.tell(Event::DrainStarted);
-    let first = std::mem::replace(&mut scene.call, CallId(Uuid::from_u128(3)));
+    scene.call = CallId(Uuid::from_u128(3));
+    let first = std::mem::replace(&mut scene.leg, LegId(Uuid::from_u128(4)));
     scene.offer("100", "");
-    let refused = Command::Reject { call: scene.call, reason: EndReason::Busy };
+    let refused = Command::Reject { leg: scene.leg, why: Refusal::Overloaded };
     assert_eq!(scene.other.last(), Some(&refused));
     scene.tell(Event::DrainEnded);
     let (by, reason) = (EndedBy::Server, EndReason::Shutdown);
-    assert_eq!(scene.other.last(), Some(&Command::Hangup { call: first, by, reason }));
+    assert_eq!(scene.other.last(), Some(&Command::Hangup { leg: first, by, reason }));
 }
 
 #[test]
 fn a_call_without_room_for_its_audio_is_refused_and_recorded() {
     let mut scene = Scene::new();
     scene.offer("100", "");
-    scene.tell(Event::AnswerFailed { call: scene.call });
+    scene.tell(Event::NoRoom { leg: scene.leg });
     let (by, reason) = (EndedBy::Server, EndReason::Busy);
-    assert_eq!(scene.other.last(), Some(&Command::Reject { call: scene.call, reason }));
+    assert_eq!(
+        scene.other.last(),
+        Some(&Command::Reject { leg: scene.leg, why: Refusal::Overloaded })
+    );
     assert_eq!(scene.facts.last(), Some(&CallFact::Ended { by, reason }));
     assert_eq!(scene.hub.calls(), 0);
 }
@@ -554,16 +571,16 @@ proptest! {
                     // Only of plays that are over: a phone does not end what it still plays.
                     let play = PlayId(id);
                     if scene.playing.iter().all(|(playing, _, _)| *playing != play) {
-                        scene.tell(Event::PlayEnded { call: scene.call, play, cut_after_ms: None });
+                        scene.tell(Event::PlayEnded { leg: scene.leg, play, cut_after_ms: None });
                     }
                 }
-                Happening::Confirmed => scene.tell(Event::CallConfirmed { call: scene.call }),
+                Happening::Confirmed => scene.tell(Event::Confirmed { leg: scene.leg }),
             }
             let waits = !scene.playing.is_empty() || scene.hub.next_timer().is_some();
             prop_assert!(waits || scene.is_hung_up(), "the call stands still");
         }
         let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
-        scene.tell(Event::CallEnded { call: scene.call, by, reason });
+        scene.tell(Event::LegEnded { leg: scene.leg, by, reason });
         scene.playing.clear();
         scene.pass(3_000);
         prop_assert_eq!(scene.hub.calls(), 0);

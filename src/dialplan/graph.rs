@@ -78,6 +78,7 @@ impl Drawing<'_> {
             let node = self.group_id(name);
             self.node(&node, "[[\"", &format!("group {name}"), "\"]]");
             self.block(&group.nobody, &From { node: &node, back_to: None }, "nobody");
+            self.block(&group.full, &From { node: &node, back_to: None }, "full");
         }
     }
 
@@ -276,6 +277,7 @@ group "support" { nobody { say "sorry-full"; hangup } }
         f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_hangup
         f0_group_support[["group support"]]
         f0_group_support -->|"nobody"| f0_hangup
+        f0_group_support -->|"full"| f0_hangup
     end
 "##;
         assert_eq!(graph(&loaded.plan), drawn);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::plan::{
-    Ask, Block, Due, Entry, Group, Lookup, Menu, Piece, Plan, Promise, Script, Statement,
+    Ask, Block, Due, Entry, Group, Lookup, Menu, Piece, Plan, Promise, RecordRule, Script,
+    Statement,
 };
 use super::syntax::Spanned;
 use super::tree::{
-    AskTree, DueTree, Line, LineKind, LookupTree, MenuTree, PromiseTree, ScriptTree,
+    AskTree, DueTree, GroupTree, Line, LineKind, LookupTree, MenuTree, PromiseTree, ScriptTree,
 };
 
 /// Adds one file to the plan. Of a tree with errors the result is not used.
@@ -31,25 +32,34 @@ impl Lower<'_> {
         let tree = self.tree;
         let steps = tree.steps.iter().map(|(name, step)| (name.clone(), self.block(&step.body)));
         let menus = tree.menus.iter().map(|(name, menu)| (name.clone(), self.menu(name, menu)));
-        let groups = tree.groups.iter().map(|(name, group)| {
-            let group = Group {
-                pick: group.pick,
-                ring_ms: group.ring_ms,
-                nobody: self.block(&group.nobody),
-                full: self.block(&group.full),
-                ..Group::named(name)
-            };
-            (name.clone(), Arc::new(group))
-        });
+        let groups = tree
+            .groups
+            .iter()
+            .map(|(name, group)| (name.clone(), Arc::new(self.group(name, group))));
         Script {
             name: tree.name.clone(),
             language: tree.language,
             timezone: tree.timezone.clone(),
+            transfer_to: tree.transfer_to.clone(),
             hours: tree.hours.clone(),
             entries: tree.numbers.iter().map(|number| self.block(&number.body)).collect(),
             steps: steps.collect(),
             menus: menus.collect(),
             groups: groups.collect(),
+        }
+    }
+
+    fn group(&self, name: &str, group: &GroupTree) -> Group {
+        let record = group.rules.record.as_ref().map(|rule| RecordRule {
+            announce: pieces(&group.announce),
+            refuse_key: rule.refuse_key,
+        });
+        Group {
+            name: name.to_owned(),
+            record,
+            nobody: self.block(&group.nobody),
+            full: self.block(&group.full),
+            ..group.rules.clone()
         }
     }
 

@@ -7,6 +7,7 @@
 //! - [`finding`]: a problem with its place and a hint
 //! - [`graph`](mod@graph): the plan as a picture
 //! - [`scenario`]: test files
+//! - [`waiting`]: what waiting callers hear without the plan naming it
 //!
 //! How a file becomes a part of the plan: `syntax` (KDL → nodes with places), `reader` (nodes →
 //! `tree`, each line checked by itself), `check` (the tree walked as callers walk it), `lower`
@@ -30,8 +31,7 @@ mod syntax;
 mod tests;
 mod tree;
 mod values;
-
-use std::collections::BTreeMap;
+pub mod waiting;
 
 pub use finding::{Finding, Severity};
 pub use graph::graph;
@@ -77,7 +77,7 @@ pub fn load(
 ) -> Result<Loaded, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut plan = Plan { version: version(sources), ..Plan::default() };
-    let mut taken = BTreeMap::new();
+    let mut taken = check::Taken::default();
     for source in sources {
         let mut report = Report::new(source);
         let name = script_name(&source.name);

@@ -74,6 +74,8 @@ pub struct Script {
     pub name: String,
     pub language: Language,
     pub timezone: TimeZone,
+    /// Where operators may send calls of this file.
+    pub transfer_to: TransferTo,
     pub hours: BTreeMap<String, Hours>,
     /// The bodies of the `number` blocks.
     pub entries: Vec<Block>,
@@ -81,6 +83,44 @@ pub struct Script {
     pub steps: BTreeMap<String, Block>,
     pub menus: BTreeMap<String, Menu>,
     pub groups: BTreeMap<String, Arc<Group>>,
+}
+
+/// Outside numbers that operators may transfer calls to. None without `transfer-to`: a telephone
+/// that was broken into must not call the world at the shop's expense.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransferTo(pub Vec<NumberPattern>);
+
+impl TransferTo {
+    pub fn allows(&self, number: &PhoneNumber) -> bool {
+        self.0.iter().any(|pattern| match pattern {
+            NumberPattern::Number(allowed) => allowed == number,
+            NumberPattern::Beginning(beginning) => number.as_str().starts_with(beginning),
+        })
+    }
+}
+
+/// One number, or all that begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NumberPattern {
+    Number(PhoneNumber),
+    /// `+7495`
+    Beginning(String),
+}
+
+impl NumberPattern {
+    /// Reads `+78001234567`, `8 (800) 123-45-67`, `+7495*`.
+    pub fn parse(text: &str, region: Region) -> Option<Self> {
+        let Some(beginning) = text.trim().strip_suffix('*') else {
+            return PhoneNumber::parse(text, region).map(Self::Number);
+        };
+        let marks = |c: &char| !matches!(c, ' ' | '(' | ')' | '-');
+        let beginning: String = beginning.chars().filter(marks).collect();
+        let digits = beginning.strip_prefix('+')?;
+        let is_number = (1..=14).contains(&digits.len())
+            && !digits.starts_with('0')
+            && digits.bytes().all(|b| b.is_ascii_digit());
+        is_number.then_some(Self::Beginning(beginning))
+    }
 }
 
 /// Statements that run one after another. Cheap to clone, so a call holds the one it runs.
@@ -223,6 +263,8 @@ pub struct Group {
     pub busy: AfterRing,
     pub wrap_up_ms: u64,
     pub target: Target,
+    /// `manager-first "20s"`: for so long only the customer's personal manager is rung.
+    pub manager_first_ms: Option<u64>,
     /// Added up for each name that holds for the caller.
     pub priorities: Vec<(String, i32)>,
     /// Waiting for so long is worth one point of priority, so that nobody starves; `None`: never.
@@ -236,6 +278,9 @@ pub struct Group {
     pub line_max: usize,
     /// Who hangs up in the line and calls again within this time has the old place.
     pub keep_place_ms: u64,
+    /// `topic "1" "Доставка"`: what an operator may type after a conversation. While there are any,
+    /// the operator's phone stays connected when the customer hangs up, until wrap-up ends.
+    pub topics: BTreeMap<String, String>,
     /// `None`: conversations are not recorded.
     pub record: Option<RecordRule>,
     /// Runs when nobody is logged in; `phrase/sorry-full` and the end of the call unless the plan
@@ -244,6 +289,9 @@ pub struct Group {
     /// Runs when the line is full; the same unless the plan says otherwise.
     pub full: Block,
 }
+
+/// Nobody waits behind more callers than this.
+pub const LINE_MAX: usize = 1_000;
 
 impl Group {
     /// A group with nothing but a name.
@@ -259,14 +307,16 @@ impl Group {
             busy: AfterRing::Delay { ms: 10_000 },
             wrap_up_ms: 0,
             target: Target::default(),
+            manager_first_ms: None,
             priorities: Vec::new(),
             ageing_ms: Some(60_000),
             tips: None,
             tell: None,
             offer_callback: None,
             overflow: Vec::new(),
-            line_max: 1_000,
+            line_max: LINE_MAX,
             keep_place_ms: 300_000,
+            topics: BTreeMap::new(),
             record: None,
             nobody: Block::from([]),
             full: Block::from([]),

@@ -1,5 +1,7 @@
 //! Plans as admins write them, and what they are told.
 
+mod groups;
+
 use super::plan::{Dialled, Due, Piece, Statement, Text};
 use super::*;
 use crate::domain::{Key, Language, PhoneNumber, RecordingId};

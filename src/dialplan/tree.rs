@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 use super::expression::Condition;
 use super::finding::Span;
 use super::hours::Hours;
-use super::plan::{Dialled, Pick, Piece, Text};
+use super::plan::{Dialled, Group, Piece, Text, TransferTo};
 use super::syntax::Spanned;
+use super::waiting::Heard;
 use crate::domain::{Key, Language};
 
 /// One file.
@@ -17,6 +18,7 @@ pub struct ScriptTree {
     pub name: String,
     pub language: Language,
     pub timezone: TimeZone,
+    pub transfer_to: TransferTo,
     pub hours: BTreeMap<String, Hours>,
     pub numbers: Vec<NumberTree>,
     pub steps: BTreeMap<String, StepTree>,
@@ -54,8 +56,14 @@ pub struct KeyTree {
 
 pub struct GroupTree {
     pub name: Span,
-    pub pick: Pick,
-    pub ring_ms: u64,
+    /// All but the name, what is announced, and the blocks.
+    pub rules: Group,
+    /// Said before a conversation is recorded.
+    pub announce: Vec<Spanned<Piece>>,
+    pub offer_key: Option<Spanned<Key>>,
+    pub refuse_key: Option<Spanned<Key>>,
+    /// What its callers hear beside the above, and which part of the group asks for it.
+    pub heard: Vec<(Span, &'static Heard)>,
     pub nobody: Vec<Line>,
     pub full: Vec<Line>,
     /// Other groups that it mentions.

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
-use super::Login;
+use super::{Login, hash};
 
 /// Which digests a phone is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +53,18 @@ impl FromStr for DigestChoice {
 #[serde(transparent)]
 pub struct Ha1(pub String);
 
+impl Ha1 {
+    /// The hash for MD5 (RFC 2617 §3.2.2.2).
+    pub fn md5(login: &Login, realm: &str, password: &str) -> Self {
+        Self(hash::md5(&[login.as_str(), realm, password]))
+    }
+
+    /// The hash for SHA-256 (RFC 7616 §3.4.2).
+    pub fn sha256(login: &Login, realm: &str, password: &str) -> Self {
+        Self(hash::sha256(&[login.as_str(), realm, password]))
+    }
+}
+
 impl fmt::Debug for Ha1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ha1(…)")
@@ -74,22 +84,12 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of a phone that knows this password: MD5 (RFC 2617 §3.2.2.2) and SHA-256
-    /// (RFC 8760) of `login:realm:password`.
-    pub fn for_password(login: &Login, realm: &str, password: &str) -> Self {
-        let text = format!("{login}:{realm}:{password}");
-        Self {
-            login: login.clone(),
-            realm: realm.to_owned(),
-            md5: Ha1(hexadecimal(&Md5::digest(text.as_bytes()))),
-            sha256: Ha1(hexadecimal(&Sha256::digest(text.as_bytes()))),
-            digest: None,
-        }
+    /// An account with this password.
+    pub fn new(login: Login, realm: &str, password: &str, digest: Option<DigestChoice>) -> Self {
+        let md5 = Ha1::md5(&login, realm, password);
+        let sha256 = Ha1::sha256(&login, realm, password);
+        Self { login, realm: realm.to_owned(), md5, sha256, digest }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// All accounts.
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn both_hashes_are_those_that_phones_compute() {
-        let account = Account::for_password(&"anna".parse().unwrap(), "allo", "secret");
+        let account = Account::new("anna".parse().unwrap(), "allo", "secret", None);
         assert_eq!(account.md5.0, "f2af0e82617b5b1f0e204403eb2493b3");
         assert_eq!(
             account.sha256.0,

@@ -11,6 +11,8 @@ use super::{
 #[serde(rename_all = "kebab-case")]
 pub enum EndedBy {
     Caller,
+    /// The operator who talked with the caller.
+    Operator,
     /// The plan hung up, or refused the call.
     Plan,
     /// The server: shutdown, overload, a failure of ours.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of an operator's account, which is also the user name of the SIP phone: `anna`.
+/// The name of an operator's account, which is also the user name of the SIP phone: `anna`. Cheap to
+/// clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Login(String);
+pub struct Login(Arc<str>);
 
 impl Login {
     pub fn as_str(&self) -> &str {
@@ -30,7 +32,7 @@ impl FromStr for Login {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
         if begins_well && is_plain && login.len() <= LONGEST {
-            Ok(Self(login))
+            Ok(Self(login.into()))
         } else {
             Err(format!(
                 "\"{text}\" is not a login: small Latin letters, digits and . _ -, at most 32, the first one a letter"
@@ -49,7 +51,7 @@ impl TryFrom<String> for Login {
 
 impl From<Login> for String {
     fn from(login: Login) -> Self {
-        login.0
+        login.0.to_string()
     }
 }
 

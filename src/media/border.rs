@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
-use crate::domain::{Key, KeySource, LegId, PlayId, RtpStatistics};
+use crate::domain::{Key, KeySource, LegId, PlayId, RecordingNote, RtpStatistics};
 
 /// How the engine is set up.
 #[derive(Clone, Debug)]
@@ -56,6 +57,42 @@ pub enum MediaEvent {
         leg: LegId,
         statistics: RtpStatistics,
     },
+    /// The recording of a conversation has ended; `leg` is its left one, which may be closed
+    /// already.
+    Recorded {
+        leg: LegId,
+        note: RecordingNote,
+    },
+    /// A recording is going to be incomplete, and an admin may help: the disk is full or too slow,
+    /// or the file can't be made. Said once for each recording, when it is found; the call goes on.
+    RecordingFailed {
+        leg: LegId,
+        file: PathBuf,
+        problem: String,
+    },
+}
+
+/// What a supervisor does with a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Monitoring {
+    /// Hears both sides.
+    Listen,
+    /// Is heard by the operator as well.
+    Whisper,
+    /// Is heard by both.
+    Barge,
+}
+
+/// What to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// The left channel: the customer. The leg by which the recording is known.
+    pub left: LegId,
+    /// The right channel: the operator.
+    pub right: LegId,
+    /// The file to be made, `….wav`; until it is whole it is called `….wav.part`. Missing folders
+    /// are created; a file of the same name is replaced.
+    pub file: PathBuf,
 }
 
 /// Why a leg could not get its ports.

@@ -1,5 +1,6 @@
 //! The engine as the rest of the house drives it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,14 +11,15 @@ use arc_swap::ArcSwap;
 use mio::{Poll, Waker};
 use tokio::sync::mpsc::Sender;
 
-use super::border::{MediaEvent, MediaSettings, OpenError};
+use super::border::{MediaEvent, MediaSettings, Monitoring, OpenError, Recording};
 use super::clock::Clock;
 use super::leg::OpenLeg;
 use super::library::PromptLibrary;
 use super::outbox::Outbox;
 use super::ports::PortPool;
+use super::recorder::{self, RecorderDoor, Ticket};
 use super::sockets::{Sockets, address_for};
-use super::worker::{Command, WAKE, Worker};
+use super::worker::{Command, Departure, WAKE, Worker};
 use crate::domain::{Language, LegId, LocalMedia, MediaSession, PlayId, RecordingId};
 
 /// Commands that may wait for one worker.
@@ -31,6 +33,7 @@ const BIND_TRIES: usize = 64;
 pub struct MediaEngine {
     handle: MediaHandle,
     threads: Vec<JoinHandle<()>>,
+    recorder: Option<JoinHandle<()>>,
 }
 
 /// What drives the engine; cheap to clone. No call waits for the network, the disk or the app; a
@@ -45,13 +48,26 @@ struct Shared {
     library: Arc<ArcSwap<PromptLibrary>>,
     clock: Clock,
     workers: Vec<Door>,
+    recorder: RecorderDoor,
+    /// Held while a command is sent, so that commands about a leg that moves reach its workers in
+    /// the order in which they were given.
+    desk: Mutex<Desk>,
+}
+
+/// What is known here of the open legs.
+#[derive(Debug, Default)]
+struct Desk {
+    /// The worker of each.
+    homes: BTreeMap<LegId, usize>,
+    /// The newest recording of those that were recorded.
+    tickets: BTreeMap<LegId, Arc<Ticket>>,
 }
 
 /// The way to one worker.
 #[derive(Debug)]
 struct Door {
     commands: SyncSender<Command>,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 impl MediaEngine {
@@ -72,15 +88,18 @@ impl MediaEngine {
             workers.push(door);
             plans.push((poll, commands));
         }
+        let (door, recorder) = recorder::start(clock, Outbox::new(events.clone()))?;
         let handle = MediaHandle(Arc::new(Shared {
             ip: settings.ip,
             ports: Arc::clone(&ports),
             library,
             clock,
             workers,
+            recorder: door,
+            desk: Mutex::default(),
         }));
         // From here on, an error drops the engine, which stops the threads already started.
-        let mut engine = Self { handle, threads: Vec::new() };
+        let mut engine = Self { handle, threads: Vec::new(), recorder: Some(recorder) };
         for (number, (poll, commands)) in plans.into_iter().enumerate() {
             let outbox = Outbox::new(events.clone());
             let ports = Arc::clone(&ports);
@@ -96,7 +115,8 @@ impl MediaEngine {
     }
 
     /// Closes all legs, each with its `Closed` event as far as the channel has room, and waits for
-    /// the threads to end: some milliseconds.
+    /// the threads to end: some milliseconds, and what the disk needs for the ends of recordings,
+    /// but not more than 5 s.
     pub fn shutdown(self) {}
 }
 
@@ -110,6 +130,9 @@ impl Drop for MediaEngine {
                 tracing::error!("a media worker had died");
             }
         }
+        if let Some(recorder) = self.recorder.take() {
+            self.handle.0.recorder.stop(recorder);
+        }
     }
 }
 
@@ -119,26 +142,41 @@ impl MediaHandle {
     /// bound to [`MediaSettings::ip`](super::MediaSettings); where that is unspecified, to `local`,
     /// the address of ours that the peer's packets arrive at, so that on a machine with several
     /// addresses audio leaves from the one that was named to the peer.
+    ///
+    /// For a leg that we dial, nobody knows yet who will answer: `peer` is then the unspecified
+    /// address of the family that is dialled (0.0.0.0, ::), and [`MediaHandle::answered_from`]
+    /// names the phone that answered. Until that is known, only the IP address of the SDP is heard.
     pub fn open(&self, leg: LegId, peer: IpAddr, local: IpAddr) -> Result<LocalMedia, OpenError> {
         let ip = address_for(peer, self.0.ip, local);
         let (port, sockets) = self.bind(ip)?;
         let open = OpenLeg { id: leg, signalling: peer, sockets, port };
-        if !self.door(leg).send(Command::Open(Box::new(open))) {
+        self.desk().homes.entry(leg).or_insert_with(|| self.first_home(leg));
+        if !self.send(leg, Command::Open(Box::new(open))) {
+            self.desk().homes.remove(&leg);
             self.release(port);
             return Err(io::Error::other("the media engine has stopped").into());
         }
         Ok(LocalMedia { ip, rtp_port: port })
     }
 
+    /// Names the source of the signalling of a leg that was opened without: where its 200 came
+    /// from. It is where the phone is believed to be if its SDP names a private address (what that
+    /// means: `source`). To be said before [`MediaHandle::agree`]; a leg that knows its peer
+    /// keeps it.
+    pub fn answered_from(&self, leg: LegId, peer: IpAddr) {
+        self.send(leg, Command::SignalledFrom(leg, peer));
+    }
+
     /// Starts the stream, or changes it. From the first agreement on a packet leaves every
     /// `ptime_ms`: what is played, else silence; except while the direction forbids sending, when
     /// what is being played waits.
     pub fn agree(&self, leg: LegId, session: MediaSession) {
-        self.door(leg).send(Command::Agree(leg, Box::new(session)));
+        self.send(leg, Command::Agree(leg, Box::new(session)));
     }
 
     /// Plays recordings without a gap, after all that was ordered before; even before the stream
     /// starts. A key of the caller ends all plays. Recordings that the library lacks are left out.
+    /// On a bridged leg they are heard instead of the partner, until they end.
     pub fn play(&self, leg: LegId, play: PlayId, language: Language, recordings: &[RecordingId]) {
         let library = self.0.library.load();
         let mut prompts = Vec::with_capacity(recordings.len());
@@ -148,24 +186,136 @@ impl MediaHandle {
                 None => tracing::warn!(%recording, %language, "a recording is missing"),
             }
         }
-        self.door(leg).send(Command::Play(leg, play, prompts));
+        self.send(leg, Command::Play(leg, play, prompts));
     }
 
-    /// Ends all plays of the leg within a frame; silence follows. For keys that come by INFO.
+    /// Ends all plays of the leg within a frame; silence follows, or the partner of a bridge. For
+    /// keys that come by INFO.
     pub fn stop_playing(&self, leg: LegId) {
-        self.door(leg).send(Command::StopPlaying(leg));
+        self.send(leg, Command::StopPlaying(leg));
+    }
+
+    /// Joins two legs: each hears what the other's peer says, from its next packet on. What both
+    /// play is cut (`PlayEnded`). Packets go through as they come, with the numbers of our own
+    /// stream; A-law becomes µ-law and back where the legs differ. Telephone events go through to
+    /// a leg that agreed on them, and are not made tones of for one that did not; keys of both are
+    /// told as ever. Comfort noise is left out. Nothing is sent where a leg's direction forbids it.
+    ///
+    /// A leg that is in another bridge leaves it. Legs of different workers come together first:
+    /// `b` moves to the worker of `a`.
+    pub fn bridge(&self, a: LegId, b: LegId) {
+        let mut desk = self.desk();
+        if self.bring_together(&mut desk, a, b) {
+            self.send_to(&desk, a, Command::Bridge(a, b));
+        }
+    }
+
+    /// Parts a leg from its partner; both go back to silence, or to what they play. The bridge ends
+    /// as well when one of them is closed.
+    pub fn unbridge(&self, leg: LegId) {
+        self.send(leg, Command::Unbridge(leg));
+    }
+
+    /// Lets a supervisor hear both sides of an operator's conversation, and speak as the mode says;
+    /// called again, it changes the mode. It ends when the operator's bridge does, when one of the
+    /// three legs is closed, or with [`MediaHandle::unbridge`] of the supervisor. An operator who
+    /// is in no bridge is not monitored; a conversation has one supervisor, the newest.
+    ///
+    /// Who hears two people gets a mix of them, frame by frame, 40 to 120 ms later than by the
+    /// relay. To such a leg telephone events are not passed. What a supervisor says is in no
+    /// recording.
+    pub fn monitor(&self, supervisor: LegId, operator: LegId, mode: Monitoring) {
+        let mut desk = self.desk();
+        if self.bring_together(&mut desk, operator, supervisor) {
+            self.send_to(&desk, operator, Command::Monitor(supervisor, operator, mode));
+        }
+    }
+
+    /// Records what the peers of two legs say, bridged or not, until one of the legs is closed or
+    /// [`MediaHandle::stop_recording`]. Then [`MediaEvent::Recorded`] tells of `left`. What we play
+    /// to them is not recorded. A leg is in one recording: a new one ends the one before.
+    ///
+    /// Disk trouble never reaches the call: [`MediaEvent::RecordingFailed`] tells of it, and the
+    /// note. Only if the disk stands still and hundreds of recordings wait for it already, nothing
+    /// is begun, and an error is logged.
+    pub fn record(&self, recording: Recording) {
+        let Recording { left, right, file } = recording;
+        let mut desk = self.desk();
+        let Some((taps, ticket)) = self.0.recorder.begin(left, file) else {
+            return;
+        };
+        // The tap of a leg that is not open is dropped, and ends the recording.
+        for (leg, tap) in [left, right].into_iter().zip(taps) {
+            if self.send_to(&desk, leg, Command::Record(leg, tap)) {
+                desk.tickets.insert(leg, Arc::clone(&ticket));
+            }
+        }
+    }
+
+    /// From now on silence is written, until [`MediaHandle::resume_recording`]; the note tells of
+    /// each such stretch. `leg` is one of the two; so it is in the next ones.
+    pub fn pause_recording(&self, leg: LegId) {
+        if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.pause(self.0.clock.now_us());
+        }
+    }
+
+    pub fn resume_recording(&self, leg: LegId) {
+        if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.resume(self.0.clock.now_us());
+        }
+    }
+
+    pub fn stop_recording(&self, leg: LegId) {
+        if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.end(self.0.clock.now_us());
+        }
     }
 
     /// Ends the stream with an RTCP BYE; statistics come in [`MediaEvent::Closed`].
     pub fn close(&self, leg: LegId) {
-        self.door(leg).send(Command::Close(leg));
+        let mut desk = self.desk();
+        self.send_to(&desk, leg, Command::Close(leg));
+        desk.homes.remove(&leg);
+        desk.tickets.remove(&leg);
     }
 
-    /// The worker of a leg: ids end in random bits, so legs are spread evenly.
-    fn door(&self, leg: LegId) -> &Door {
-        let workers = &self.0.workers;
-        let number = leg.0.as_u128() % workers.len() as u128;
-        &workers[number as usize]
+    /// The worker on which a leg begins: ids end in random bits, so legs are spread evenly.
+    fn first_home(&self, leg: LegId) -> usize {
+        (leg.0.as_u128() % self.0.workers.len() as u128) as usize
+    }
+
+    /// Says whether the worker lives and the leg is open.
+    fn send(&self, leg: LegId, command: Command) -> bool {
+        self.send_to(&self.desk(), leg, command)
+    }
+
+    fn send_to(&self, desk: &Desk, leg: LegId, command: Command) -> bool {
+        desk.homes.get(&leg).is_some_and(|&home| self.0.workers[home].send(command))
+    }
+
+    /// Sees to it that `guest` is on the worker of `host`; says whether both are open.
+    ///
+    /// The worker that a leg leaves is told first, then the one that waits for it. So a worker only
+    /// waits for commands given before its own, and no two can wait for each other.
+    fn bring_together(&self, desk: &mut Desk, host: LegId, guest: LegId) -> bool {
+        let (Some(&to), Some(&from)) = (desk.homes.get(&host), desk.homes.get(&guest)) else {
+            return false;
+        };
+        if to != from {
+            let (sender, arrival) = sync_channel(1);
+            let waker = Arc::clone(&self.0.workers[to].waker);
+            let departure = Departure { leg: sender, waker };
+            self.0.workers[from].send(Command::Leave(guest, departure));
+            self.0.workers[to].send(Command::Arrive(arrival));
+            desk.homes.insert(guest, to);
+        }
+        true
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Whole at any time, like the pool.
+        self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bind(&self, ip: IpAddr) -> Result<(u16, Sockets), OpenError> {
@@ -207,7 +357,7 @@ impl MediaHandle {
 impl Door {
     fn new() -> io::Result<(Self, Poll, Receiver<Command>)> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (commands, receiver) = sync_channel(COMMANDS_MAX);
         Ok((Self { commands, waker }, poll, receiver))
     }

@@ -90,6 +90,22 @@ pub fn decode(codec: Codec, code: u8) -> i16 {
     }
 }
 
+/// Audio of one codec as audio of another, sample by sample; both slices are equally long.
+pub fn recode(from: Codec, to: Codec, audio: &[u8], recoded: &mut [u8]) {
+    static ULAW_OF_ALAW: LazyLock<[u8; 256]> = LazyLock::new(|| ALAW_TO_LINEAR.map(encode_ulaw));
+    static ALAW_OF_ULAW: LazyLock<[u8; 256]> = LazyLock::new(|| ULAW_TO_LINEAR.map(encode_alaw));
+    let table: &[u8; 256] = match (from, to) {
+        (Codec::Pcma, Codec::Pcma) | (Codec::Pcmu, Codec::Pcmu) => {
+            return recoded.copy_from_slice(audio);
+        }
+        (Codec::Pcma, Codec::Pcmu) => &ULAW_OF_ALAW,
+        (Codec::Pcmu, Codec::Pcma) => &ALAW_OF_ULAW,
+    };
+    for (recoded, &code) in recoded.iter_mut().zip(audio) {
+        *recoded = table[usize::from(code)];
+    }
+}
+
 /// How many bits the number needs: 0–16.
 fn bits(number: u16) -> u8 {
     number.checked_ilog2().map_or(0, |log| u8::try_from(log + 1).unwrap_or(16))
@@ -163,6 +179,20 @@ mod tests {
             let expected = if code == 0x7F { 0xFF } else { code };
             assert_eq!(encode_ulaw(decode_ulaw(code)), expected);
         }
+    }
+
+    #[test]
+    fn recoding_is_decoding_and_encoding() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut recoded = [0; 256];
+        for (from, to) in [(Codec::Pcma, Codec::Pcmu), (Codec::Pcmu, Codec::Pcma)] {
+            recode(from, to, &all, &mut recoded);
+            let expected: Vec<u8> =
+                all.iter().map(|&code| encode(to, decode(from, code))).collect();
+            assert_eq!(recoded[..], expected);
+        }
+        recode(Codec::Pcma, Codec::Pcma, &all, &mut recoded);
+        assert_eq!(recoded[..], all);
     }
 
     #[test]

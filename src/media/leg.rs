@@ -1,31 +1,33 @@
 //! One leg: its two sockets, the stream to the peer and the stream from it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use mio::net::UdpSocket;
 
 use super::border::MediaEvent;
 use super::clock::Clock;
+use super::conversation::Listening;
 use super::dtmf::EventReceiver;
 use super::frames::Tick;
 use super::library::Prompt;
+use super::mixer::{Mixer, Voice};
 use super::outbox::Outbox;
-use super::packet::{HEADER_BYTES, Incoming, OutgoingHeader, is_rtcp};
+use super::packet::{HEADER_BYTES, Incoming, is_rtcp};
 use super::playlist::{Playlist, SAMPLES_PER_MS};
 use super::reception::{Order, Reception};
-use super::rtcp::{self, HeardFigures, SentFigures};
+use super::recorder::Tap;
+use super::relay::{Content, Relay, Speech};
+use super::rtcp::{self, HeardFigures};
+use super::sender::Sender;
 use super::sockets::Sockets;
 use super::source::Source;
 use super::tones::Tones;
 use crate::domain::{Direction, Key, KeySource, LegId, MediaSession, PlayId, RtpStatistics};
 
-/// Milliseconds of audio in a packet at most.
-const PTIME_MAX_MS: u16 = 60;
-/// The largest packet that is sent.
-pub(super) const FRAME_BYTES_MAX: usize =
-    HEADER_BYTES + PTIME_MAX_MS as usize * SAMPLES_PER_MS as usize;
+/// The largest packet that comes or goes; longer ones are cut: no packet of speech is so long.
+pub(super) const PACKET_BYTES_MAX: usize = 2_048;
 
 /// What phones send in silence, agreed on or not (RFC 3389 §4).
 const COMFORT_NOISE: u8 = 13;
@@ -37,7 +39,7 @@ const PROBATION: u8 = 4;
 #[derive(Debug)]
 pub(super) struct OpenLeg {
     pub id: LegId,
-    pub signalling: std::net::IpAddr,
+    pub signalling: IpAddr,
     pub sockets: Sockets,
     pub port: u16,
 }
@@ -54,6 +56,16 @@ pub(super) struct Leg {
     far: Source,
     far_rtcp: Source,
     playlist: Playlist,
+    /// The leg whose peer is heard here, by its number on this worker.
+    pub partner: Option<u32>,
+    relay: Relay,
+    /// The supervisor who hears this leg; and what this leg does as a supervisor.
+    pub supervisor: Option<u32>,
+    pub listening: Option<Listening>,
+    /// Only while two voices are heard here.
+    mixer: Option<Box<Mixer>>,
+    /// What the peer says is recorded here.
+    pub tap: Option<Tap>,
     sender: Sender,
     reception: Reception,
     events: EventReceiver,
@@ -67,27 +79,8 @@ pub(super) struct Leg {
     sender_report: Option<(u32, u64)>,
 }
 
-/// The stream that we send.
-#[derive(Debug)]
-struct Sender {
-    ssrc: u32,
-    header: OutgoingHeader,
-    sequence: u16,
-    /// Of the next packet.
-    timestamp: u32,
-    /// The next packet begins a talkspurt (RFC 3551 §4.1).
-    marker: bool,
-    packets: u64,
-    bytes: u64,
-    /// When the last frame was sent and how many samples it had.
-    last: Option<(u64, u32)>,
-    /// Packets as of the last report: whether we are a sender (RFC 3550 §6.4).
-    packets_reported: u64,
-}
-
 impl Leg {
     pub fn new(open: OpenLeg) -> Self {
-        let ssrc = rand::random();
         Self {
             id: open.id,
             sockets: open.sockets,
@@ -98,17 +91,13 @@ impl Leg {
             // Reports are rare, and only reports follow.
             far_rtcp: Source::new(open.signalling, 1),
             playlist: Playlist::default(),
-            sender: Sender {
-                ssrc,
-                header: OutgoingHeader::new(0, ssrc),
-                sequence: rand::random(),
-                timestamp: rand::random(),
-                marker: true,
-                packets: 0,
-                bytes: 0,
-                last: None,
-                packets_reported: 0,
-            },
+            partner: None,
+            relay: Relay::default(),
+            supervisor: None,
+            listening: None,
+            mixer: None,
+            tap: None,
+            sender: Sender::new(rand::random(), rand::random(), rand::random()),
             reception: Reception::default(),
             events: EventReceiver::default(),
             tones: None,
@@ -131,14 +120,16 @@ impl Leg {
         if moved {
             self.events = EventReceiver::default();
         }
-        self.sender.marker |= moved || recoded;
+        if moved || recoded {
+            self.sender.begin_talkspurt();
+        }
         let rtcp = if session.rtcp_mux { session.remote_rtp } else { session.remote_rtcp };
         self.far_rtcp.negotiate(rtcp);
         self.tones = match session.telephone_event {
             Some(_) => None,
             None => Some(self.tones.take().unwrap_or_default()),
         };
-        self.sender.header = OutgoingHeader::new(session.send_payload_type, self.sender.ssrc);
+        self.sender.set_payload_type(session.send_payload_type);
         if first {
             self.next_report_us = now_us + rtcp::interval_us(rand::random(), true);
         }
@@ -147,10 +138,18 @@ impl Leg {
         self.session = Some(session);
     }
 
-    /// Whether frames are to be sent now.
-    pub fn sends(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.direction.sends())
-            && self.far.target().is_some()
+    /// Takes over where the signalling of a leg comes from that was opened without knowing it.
+    pub fn signalled_from(&mut self, peer: IpAddr) {
+        self.far.signalled_from(peer);
+        self.far_rtcp.signalled_from(peer);
+    }
+
+    /// Whether frames are to be sent now. A leg with a partner sends what the partner's peer says,
+    /// when it says it; frames only while something is played, or voices are mixed.
+    pub fn sends_frames(&self) -> bool {
+        let may_send = self.session.as_ref().is_some_and(|session| session.direction.sends());
+        let has_audio = self.partner.is_none() || self.mixer.is_some() || !self.playlist.is_empty();
+        may_send && has_audio && self.far.target().is_some()
     }
 
     /// Milliseconds of audio in a packet.
@@ -158,23 +157,14 @@ impl Leg {
         self.session.as_ref().map_or(20, |session| Tick::from(session.ptime_ms))
     }
 
-    /// After a time in which nothing was sent: the timestamp goes on with the clock.
+    /// After a time without frames.
     pub fn resume(&mut self, now_us: u64) {
-        self.sender.marker = true;
-        if let Some((at_us, samples)) = self.sender.last {
-            let passed = (now_us.saturating_sub(at_us) * SAMPLES_PER_MS / 1000) as u32;
-            let skipped = passed.saturating_sub(samples);
-            self.sender.timestamp = self.sender.timestamp.wrapping_add(skipped);
-        }
+        self.relay.interrupt();
+        self.sender.resume(now_us);
     }
 
-    /// Sends the next frame: what the playlist has, else silence.
-    pub fn send_frame(
-        &mut self,
-        now_us: u64,
-        buffer: &mut [u8; FRAME_BYTES_MAX],
-        outbox: &mut Outbox,
-    ) {
+    /// Sends the next frame: what the playlist has, else the voices that are mixed, else silence.
+    pub fn send_frame(&mut self, now_us: u64, buffer: &mut [u8], outbox: &mut Outbox) {
         let (Some(session), Some(target)) = (&self.session, self.far.target()) else {
             return;
         };
@@ -182,15 +172,51 @@ impl Leg {
         let packet = &mut buffer[..HEADER_BYTES + samples as usize];
         let (header, audio) = packet.split_at_mut(HEADER_BYTES);
         let leg = self.id;
-        self.playlist.fill(session.codec, audio, |play| {
-            outbox.push(MediaEvent::PlayEnded { leg, play, cut_after_ms: None });
-        });
+        match &mut self.mixer {
+            Some(mixer) if self.playlist.is_empty() => mixer.fill(session.codec, audio),
+            Some(_) | None => self.playlist.fill(session.codec, audio, |play| {
+                outbox.push(MediaEvent::PlayEnded { leg, play, cut_after_ms: None });
+            }),
+        }
         header.copy_from_slice(&self.sender.next_header(samples, now_us));
         // A packet that the system would not take is lost like any other: the stream goes on.
         if self.sockets.rtp.send_to(packet, target).is_ok() {
-            self.sender.packets += 1;
-            self.sender.bytes += u64::from(samples);
+            self.sender.sent(samples as usize);
         }
+    }
+
+    /// Sends what the partner's peer says; not while something is played, which is heard instead,
+    /// nor while the direction forbids sending. If voices are mixed, it waits for the next frame.
+    pub fn hear(&mut self, voice: Voice, speech: &Speech<'_>, now_us: u64, buffer: &mut [u8]) {
+        if let Some(mixer) = &mut self.mixer {
+            return mixer.hear(voice, speech);
+        }
+        let (Some(session), Some(target)) = (&self.session, self.far.target()) else {
+            return;
+        };
+        if !self.playlist.is_empty() || !session.direction.sends() {
+            return self.relay.interrupt();
+        }
+        let Some(length) = self.relay.pass(speech, session, &mut self.sender, now_us, buffer)
+        else {
+            return;
+        };
+        if self.sockets.rtp.send_to(&buffer[..length], target).is_ok() {
+            self.sender.sent(length - HEADER_BYTES);
+        }
+    }
+
+    /// From now on the peer of `partner` is heard; what is being played is cut.
+    pub fn join(&mut self, partner: u32, outbox: &mut Outbox) {
+        self.stop_playing(outbox);
+        self.partner = Some(partner);
+        self.relay.interrupt();
+    }
+
+    /// The end of what [`Leg::join`] began.
+    pub fn part(&mut self) {
+        self.partner = None;
+        self.relay.interrupt();
     }
 
     pub fn play(&mut self, play: PlayId, prompts: Vec<Arc<Prompt>>, outbox: &mut Outbox) {
@@ -207,46 +233,65 @@ impl Leg {
         });
     }
 
-    /// A datagram on the RTP port.
-    pub fn on_datagram(
+    /// Begins or ends that two voices are heard here.
+    pub fn mix(&mut self, two_voices: bool) {
+        if two_voices != self.mixer.is_some() {
+            self.mixer = two_voices.then(Box::default);
+            self.relay.interrupt();
+        }
+    }
+
+    /// A datagram on the RTP port; what the others of a conversation hear of it.
+    pub fn on_datagram<'a>(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &'a [u8],
         now_us: u64,
         outbox: &mut Outbox,
-    ) {
+    ) -> Option<Speech<'a>> {
         // Before the first agreement nobody can tell a stranger from the peer.
-        let Some(session) = &self.session else {
-            return;
-        };
+        let session = self.session.as_ref()?;
         if session.rtcp_mux && is_rtcp(datagram) {
-            return self.on_rtcp(from, datagram, now_us);
+            self.on_rtcp(from, datagram, now_us);
+            return None;
         }
         let Some(packet) = Incoming::parse(datagram) else {
             self.refused += 1;
-            return;
+            return None;
         };
-        let audio = packet.payload_type == session.receive_payload_type;
-        let event =
-            session.telephone_event.is_some_and(|event| event.receive == packet.payload_type);
-        let noise = packet.payload_type == COMFORT_NOISE;
-        if !self.far.admits(from, audio || event || noise) {
+        let content = content(&packet, session);
+        let (codec, receives) = (session.codec, session.direction.receives());
+        if !self.far.admits(from, content.is_some()) {
             self.refused += 1;
-            return;
+            return None;
         }
         self.heard_us = now_us;
         let order = self.reception.on_packet(packet.ssrc, packet.sequence);
         if order == Order::Restart {
             self.events = EventReceiver::default();
         }
-        if event {
-            let key = self.events.receive(packet.marker, packet.timestamp, packet.payload);
-            if let Some(key) = key {
-                self.on_key(key, KeySource::Event, outbox);
+        let content = content.unwrap_or(Content::Other);
+        let key = match content {
+            Content::Event => self
+                .events
+                .receive(packet.marker, packet.timestamp, packet.payload)
+                .map(|key| (key, KeySource::Event)),
+            Content::Audio(_) => {
+                self.reception.on_audio(packet.timestamp, now_us);
+                if receives && let Some(tap) = &self.tap {
+                    tap.hear(codec, &packet, now_us);
+                }
+                let tones = self.tones.as_mut();
+                let key = tones.and_then(|tones| tones.hear(codec, &packet, order));
+                key.map(|key| (key, KeySource::Tone))
             }
-        } else if audio {
-            self.on_audio(&packet, order, now_us, outbox);
+            Content::Other => None,
+        };
+        if let Some((key, source)) = key {
+            self.on_key(key, source, outbox);
         }
+        let Incoming { marker, sequence, timestamp, payload, .. } = packet;
+        receives.then_some(Speech { content, order, marker, sequence, timestamp, payload })
     }
 
     /// A datagram on the RTCP port, or RTCP on a shared one.
@@ -303,17 +348,6 @@ impl Leg {
         self.stop_playing(outbox);
     }
 
-    fn on_audio(&mut self, packet: &Incoming<'_>, order: Order, now_us: u64, outbox: &mut Outbox) {
-        self.reception.on_audio(packet.timestamp, now_us);
-        let Some(session) = &self.session else {
-            return;
-        };
-        let key = self.tones.as_mut().and_then(|tones| tones.hear(session.codec, packet, order));
-        if let Some(key) = key {
-            self.on_key(key, KeySource::Tone, outbox);
-        }
-    }
-
     fn report(&mut self, clock: &Clock, now_us: u64, goodbye: bool) {
         let Some(session) = &self.session else {
             return;
@@ -339,30 +373,13 @@ impl Leg {
     }
 }
 
-impl Sender {
-    /// The header of the next packet of so many samples.
-    fn next_header(&mut self, samples: u32, now_us: u64) -> [u8; HEADER_BYTES] {
-        let header = self.header.bytes(self.marker, self.sequence, self.timestamp);
-        self.marker = false;
-        self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(samples);
-        self.last = Some((now_us, samples));
-        header
-    }
-
-    /// What a sender report says, if anything was sent since the last one.
-    fn figures(&mut self, clock: &Clock, now_us: u64) -> Option<SentFigures> {
-        if self.packets == self.packets_reported {
-            return None;
-        }
-        self.packets_reported = self.packets;
-        let (at_us, samples) = self.last?;
-        let passed = (now_us.saturating_sub(at_us) * SAMPLES_PER_MS / 1000) as u32;
-        Some(SentFigures {
-            ntp: clock.ntp(now_us),
-            timestamp: self.timestamp.wrapping_sub(samples).wrapping_add(passed),
-            packets: self.packets,
-            bytes: self.bytes,
-        })
+/// What a packet is by what was agreed; `None` for what was not.
+fn content(packet: &Incoming<'_>, session: &MediaSession) -> Option<Content> {
+    let event = session.telephone_event.map(|event| event.receive);
+    match packet.payload_type {
+        audio if audio == session.receive_payload_type => Some(Content::Audio(session.codec)),
+        key if event == Some(key) => Some(Content::Event),
+        COMFORT_NOISE => Some(Content::Other),
+        _ => None,
     }
 }

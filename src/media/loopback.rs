@@ -18,6 +18,8 @@ use crate::domain::{
     PlayId, RecordingId,
 };
 
+mod bridge;
+
 /// What must happen happens within this, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(5);
 const EVENT_PAYLOAD: EventPayload = EventPayload { send: 101, receive: 96 };
@@ -78,10 +80,14 @@ impl House {
 
     /// A leg with a telephone at its far end, in a call that flows both ways.
     fn call(&self, change: impl FnOnce(&mut MediaSession)) -> Phone {
-        let phone = Phone::dial(self, "127.0.0.1".parse().unwrap());
-        let mut session = phone.session.clone();
-        change(&mut session);
-        self.engine.handle().agree(phone.leg, session);
+        self.call_as(LegId(Uuid::now_v7()), change)
+    }
+
+    /// The same with a given id, which decides on the worker.
+    fn call_as(&self, leg: LegId, change: impl FnOnce(&mut MediaSession)) -> Phone {
+        let mut phone = Phone::dial(self, leg, "127.0.0.1".parse().unwrap());
+        change(&mut phone.session);
+        self.engine.handle().agree(phone.leg, phone.session.clone());
         phone
     }
 }
@@ -99,6 +105,7 @@ struct Phone {
 /// A packet as the telephone heard it.
 #[derive(Debug, PartialEq, Eq)]
 struct Heard {
+    payload_type: u8,
     marker: bool,
     sequence: u16,
     timestamp: u32,
@@ -112,8 +119,7 @@ fn socket(ip: IpAddr) -> UdpSocket {
 }
 
 impl Phone {
-    fn dial(house: &House, ip: IpAddr) -> Self {
-        let leg = LegId(Uuid::now_v7());
+    fn dial(house: &House, leg: LegId, ip: IpAddr) -> Self {
         let LocalMedia { rtp_port, .. } = house.engine.handle().open(leg, ip, ip).unwrap();
         let (rtp, rtcp) = (socket(ip), socket(ip));
         let session = MediaSession {
@@ -131,13 +137,20 @@ impl Phone {
         Self { leg, rtp, rtcp, session, server, sequence: 1, timestamp: 1 }
     }
 
+    /// A packet of audio.
     fn hear(&self) -> Heard {
+        let heard = self.hear_packet();
+        assert_eq!(heard.payload_type, self.session.send_payload_type);
+        heard
+    }
+
+    fn hear_packet(&self) -> Heard {
         let mut buffer = [0; 2048];
         let (length, from) = self.rtp.recv_from(&mut buffer).expect("RTP flows");
         assert_eq!(from, self.server);
         let packet = Incoming::parse(&buffer[..length]).unwrap();
-        assert_eq!(packet.payload_type, 8);
         Heard {
+            payload_type: packet.payload_type,
             marker: packet.marker,
             sequence: packet.sequence,
             timestamp: packet.timestamp,
@@ -176,7 +189,8 @@ impl Phone {
 
     fn say(&mut self, audio: &[u8]) {
         for frame in audio.chunks(160) {
-            let packet = self.packet(8, false, self.timestamp, frame);
+            let payload_type = self.session.receive_payload_type;
+            let packet = self.packet(payload_type, false, self.timestamp, frame);
             self.timestamp += 160;
             self.rtp.send_to(&packet, self.server).unwrap();
         }
@@ -184,13 +198,12 @@ impl Phone {
 
     /// All packets of a press at once.
     fn event(&mut self, key: char) -> Vec<Vec<u8>> {
+        let payload_type = self.session.telephone_event.unwrap_or(EVENT_PAYLOAD).receive;
         let timestamp = self.timestamp;
         self.timestamp += 1600;
         dtmf::event_packets(self::key(key), 100, 20)
             .iter()
-            .map(|event| {
-                self.packet(EVENT_PAYLOAD.receive, event.marker, timestamp, &event.payload)
-            })
+            .map(|event| self.packet(payload_type, event.marker, timestamp, &event.payload))
             .collect()
     }
 
@@ -394,8 +407,9 @@ fn on_hold_nothing_is_sent_and_the_prompt_waits() {
     let mut buffer = [0; 2048];
     while let Ok(length) = phone.rtp.recv(&mut buffer) {
         let packet = Incoming::parse(&buffer[..length]).unwrap();
-        let Incoming { marker, sequence, timestamp, .. } = packet;
-        heard.push(Heard { marker, sequence, timestamp, payload: packet.payload.to_vec() });
+        let Incoming { payload_type, marker, sequence, timestamp, .. } = packet;
+        let payload = packet.payload.to_vec();
+        heard.push(Heard { payload_type, marker, sequence, timestamp, payload });
     }
 
     phone.rtp.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -492,7 +506,7 @@ fn ports_that_ran_out_and_ports_in_use_are_told_apart() {
 #[test]
 fn a_caller_by_ipv6_is_served_by_ipv6() {
     let house = House::new(14_140);
-    let phone = Phone::dial(&house, "::1".parse().unwrap());
+    let phone = Phone::dial(&house, LegId(Uuid::now_v7()), "::1".parse().unwrap());
     house.engine.handle().agree(phone.leg, phone.session.clone());
     assert!(phone.hear().marker);
 }

@@ -39,7 +39,10 @@ impl Outbox {
         }
         let room = match event {
             MediaEvent::KeyPressed { .. } | MediaEvent::PlayEnded { .. } => BACKLOG_MAX,
-            MediaEvent::Died { .. } | MediaEvent::Closed { .. } => BACKLOG_HARD_MAX,
+            MediaEvent::Died { .. }
+            | MediaEvent::Closed { .. }
+            | MediaEvent::Recorded { .. }
+            | MediaEvent::RecordingFailed { .. } => BACKLOG_HARD_MAX,
         };
         if self.backlog.len() < room {
             self.backlog.push_back(event);

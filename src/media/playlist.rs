@@ -39,6 +39,10 @@ impl Playlist {
         Ok(())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.plays.is_empty()
+    }
+
     /// Fills a frame: with the next samples, across the borders of recordings and plays, and with
     /// silence after the last. `ended` hears of each play whose last sample is in the frame.
     pub fn fill(&mut self, codec: Codec, frame: &mut [u8], mut ended: impl FnMut(PlayId)) {

@@ -3,7 +3,7 @@
 /// A larger step forward in sequence numbers is a restart of the sender (§A.1).
 const DROPOUT_MAX: u16 = 3_000;
 /// A packet so much too late is still of the same run (§A.1).
-const MISORDER_MAX: u16 = 100;
+pub(super) const MISORDER_MAX: u16 = 100;
 
 /// How a packet relates to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,6 +41,14 @@ impl Source {
         }
     }
 
+    /// Takes over where the signalling comes from, if that is not known yet: a phone that was
+    /// dialled answers from an address that nobody knew before.
+    pub fn signalled_from(&mut self, signalling: IpAddr) {
+        if self.signalling.is_unspecified() {
+            self.signalling = signalling.to_canonical();
+        }
+    }
+
     /// Takes over a negotiated address; says whether it was news. Port 0 and unspecified addresses
     /// (hold by RFC 2543) say nothing new about the peer.
     pub fn negotiate(&mut self, remote: SocketAddr) -> bool {
@@ -94,6 +102,7 @@ impl Source {
             return false;
         };
         let ip = ip.to_canonical();
+        // An unspecified address of the signalling is nobody's.
         ip == negotiated.ip() || (is_private(negotiated.ip()) && ip == self.signalling)
     }
 }

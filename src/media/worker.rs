@@ -1,20 +1,22 @@
 //! One thread of the engine: waits, sends what is due, reads what came, obeys.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::mpsc::Receiver;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::border::MediaEvent;
+use super::border::{MediaEvent, Monitoring};
 use super::clock::Clock;
 use super::frames::FrameClock;
-use super::leg::{FRAME_BYTES_MAX, Leg, OpenLeg};
+use super::leg::{Leg, OpenLeg, PACKET_BYTES_MAX};
+use super::legs::Legs;
 use super::library::Prompt;
 use super::outbox::Outbox;
 use super::ports::PortPool;
+use super::recorder::Tap;
 use crate::domain::{LegId, MediaSession, PlayId, RtpStatistics};
 
 /// Wakes the worker when commands wait; every other token is twice the leg's number, plus one for
@@ -25,10 +27,8 @@ pub(super) const WAKE: Token = Token(usize::MAX);
 const READS_PER_TURN: usize = 16;
 /// Commands obeyed before frames get their turn.
 const COMMANDS_PER_TURN: usize = 256;
-/// Longer datagrams are cut: no packet of speech is so long.
-const DATAGRAM_BYTES_MAX: usize = 2_048;
 /// Each leg is looked after once in so many turns of at least [`CHECK_EVERY_US`].
-const CHECK_PARTS: usize = 20;
+const CHECK_PARTS: u32 = 20;
 const CHECK_EVERY_US: u64 = 10_000;
 
 /// An imperative to the worker. One about a leg that is closed is ignored.
@@ -38,9 +38,29 @@ pub(super) enum Command {
     Agree(LegId, Box<MediaSession>),
     Play(LegId, PlayId, Vec<Arc<Prompt>>),
     StopPlaying(LegId),
+    SignalledFrom(LegId, IpAddr),
+    /// Both legs are of this worker.
+    Bridge(LegId, LegId),
+    Unbridge(LegId),
+    /// The supervisor and the operator; both are of this worker.
+    Monitor(LegId, LegId, Monitoring),
+    /// What the peer of this leg says is recorded until the leg is closed.
+    Record(LegId, Tap),
+    /// Hands a leg over to another worker.
+    Leave(LegId, Departure),
+    /// Takes a leg over. Until it comes, no further command is obeyed: they may be about it.
+    Arrive(Receiver<Box<Leg>>),
     Close(LegId),
     /// Closes all legs and ends the thread.
     Stop,
+}
+
+/// The way of a leg to another worker. Dropped without a leg, it tells that there is none.
+#[derive(Debug)]
+pub(super) struct Departure {
+    /// Has room for the one leg.
+    pub leg: SyncSender<Box<Leg>>,
+    pub waker: Arc<Waker>,
 }
 
 pub(super) struct Worker {
@@ -51,18 +71,19 @@ pub(super) struct Worker {
     dead_after_us: u64,
     outbox: Outbox,
     frames: FrameClock,
-    /// By number; numbers of closed legs are used again.
-    legs: Vec<Option<Box<Leg>>>,
-    free: Vec<u32>,
-    numbers: BTreeMap<LegId, u32>,
+    legs: Legs,
+    /// Legs whose frames may have to begin or end.
+    changed: Vec<u32>,
+    /// The leg that commands wait for.
+    arrival: Option<Receiver<Box<Leg>>>,
     /// Sockets that may hold more than one turn's reads.
     unread: Vec<Token>,
     checked_us: u64,
-    next_check: usize,
+    next_check: u32,
     /// Working space: legs of one tick, a packet to send, a datagram read.
     batch: Vec<u32>,
-    frame: [u8; FRAME_BYTES_MAX],
-    datagram: [u8; DATAGRAM_BYTES_MAX],
+    packet: [u8; PACKET_BYTES_MAX],
+    datagram: [u8; PACKET_BYTES_MAX],
 }
 
 impl Worker {
@@ -82,15 +103,15 @@ impl Worker {
             dead_after_us: dead_after_ms.saturating_mul(1000),
             outbox,
             frames: FrameClock::new(),
-            legs: Vec::new(),
-            free: Vec::new(),
-            numbers: BTreeMap::new(),
+            legs: Legs::default(),
+            changed: Vec::new(),
+            arrival: None,
             unread: Vec::new(),
             checked_us: 0,
             next_check: 0,
             batch: Vec::new(),
-            frame: [0; FRAME_BYTES_MAX],
-            datagram: [0; DATAGRAM_BYTES_MAX],
+            packet: [0; PACKET_BYTES_MAX],
+            datagram: [0; PACKET_BYTES_MAX],
         }
     }
 
@@ -129,7 +150,7 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let frames = self.frames.wait_ms(self.clock.now_us() / 1000);
-        let idle = self.numbers.is_empty() && self.outbox.is_empty();
+        let idle = self.legs.is_empty() && self.outbox.is_empty();
         let checks = (!idle).then_some(CHECK_EVERY_US / 1000);
         frames.into_iter().chain(checks).min().map(Duration::from_millis)
     }
@@ -137,13 +158,15 @@ impl Worker {
     fn send_due(&mut self, now_us: u64) {
         while let Some(tick) = self.frames.due(now_us / 1000, &mut self.batch) {
             for &number in &self.batch {
-                let Some(leg) = self.legs.get_mut(number as usize).and_then(Option::as_mut) else {
+                let Some(leg) = self.legs.get(number) else {
                     continue;
                 };
-                leg.send_frame(now_us, &mut self.frame, &mut self.outbox);
-                let next = tick + leg.ptime_ms();
-                leg.due = Some(next);
-                self.frames.insert(next, number);
+                leg.send_frame(now_us, &mut self.packet, &mut self.outbox);
+                // With the last frame of what it plays, a leg with a partner has no more frames.
+                leg.due = leg.sends_frames().then(|| tick + leg.ptime_ms());
+                if let Some(next) = leg.due {
+                    self.frames.insert(next, number);
+                }
             }
             self.batch.clear();
         }
@@ -154,40 +177,46 @@ impl Worker {
         if token == WAKE {
             return;
         }
-        let (index, is_rtcp) = (token.0 / 2, token.0 % 2 == 1);
-        let Some(leg) = self.legs.get_mut(index).and_then(Option::as_mut) else {
-            return;
-        };
+        let (number, is_rtcp) = ((token.0 / 2) as u32, token.0 % 2 == 1);
         for _ in 0..READS_PER_TURN {
+            let Some(leg) = self.legs.get(number) else {
+                return;
+            };
             let socket = if is_rtcp { &leg.sockets.rtcp } else { &leg.sockets.rtp };
             match socket.recv_from(&mut self.datagram) {
                 Ok((length, from)) if is_rtcp => {
                     leg.on_rtcp(from, &self.datagram[..length], now_us)
                 }
                 Ok((length, from)) => {
-                    leg.on_datagram(from, &self.datagram[..length], now_us, &mut self.outbox);
+                    let datagram = &self.datagram[..length];
+                    let speech = leg.on_datagram(from, datagram, now_us, &mut self.outbox);
+                    if let Some(speech) = speech {
+                        self.legs.pass_on(number, &speech, now_us, &mut self.packet);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.settle(index, now_us);
+                    return self.settle(number, now_us);
                 }
                 // An ICMP error about an earlier packet; it says nothing about the next one.
                 Err(_) => {}
             }
         }
         self.unread.push(token);
-        self.settle(index, now_us);
+        self.settle(number, now_us);
     }
 
-    /// Starts or stops the frames of a leg, as its session and its peer want it now.
-    fn settle(&mut self, index: usize, now_us: u64) {
-        let Some(leg) = self.legs.get_mut(index).and_then(Option::as_mut) else {
+    /// Starts or stops the frames of a leg, as its session, its peer and its partner want it now.
+    fn settle(&mut self, number: u32, now_us: u64) {
+        let Some(leg) = self.legs.get(number) else {
             return;
         };
-        let number = index as u32;
-        match (leg.sends(), leg.due) {
+        match (leg.sends_frames(), leg.due) {
             (true, None) => {
                 leg.resume(now_us);
-                leg.send_frame(now_us, &mut self.frame, &mut self.outbox);
+                leg.send_frame(now_us, &mut self.packet, &mut self.outbox);
+                if !leg.sends_frames() {
+                    return;
+                }
                 // The second packet comes early rather than late, where few others are due.
                 let (now, ptime) = (self.frames.now(), leg.ptime_ms());
                 let due = self.frames.quietest(now + ptime / 2 + 1..=now + ptime);
@@ -202,16 +231,22 @@ impl Worker {
         }
     }
 
+    fn settle_changed(&mut self, now_us: u64) {
+        while let Some(number) = self.changed.pop() {
+            self.settle(number, now_us);
+        }
+    }
+
     /// Looks after a part of the legs, so that each has its turn five times a second.
     fn check_some(&mut self, now_us: u64) {
         if now_us < self.checked_us + CHECK_EVERY_US {
             return;
         }
         self.checked_us = now_us;
-        let part = self.legs.len().div_ceil(CHECK_PARTS);
-        for _ in 0..part {
-            self.next_check = (self.next_check + 1) % self.legs.len();
-            if let Some(leg) = &mut self.legs[self.next_check] {
+        let end = self.legs.numbers_end();
+        for _ in 0..end.div_ceil(CHECK_PARTS) {
+            self.next_check = (self.next_check + 1) % end;
+            if let Some(leg) = self.legs.get(self.next_check) {
                 leg.check(&self.clock, now_us, self.dead_after_us, &mut self.outbox);
             }
         }
@@ -219,95 +254,155 @@ impl Worker {
 
     fn obey(&mut self) -> Obeyed {
         let now_us = self.clock.now_us();
+        let obeyed = self.obey_some(now_us);
+        self.settle_changed(now_us);
+        obeyed
+    }
+
+    fn obey_some(&mut self, now_us: u64) -> Obeyed {
         for _ in 0..COMMANDS_PER_TURN {
+            if !self.has_arrived() {
+                return Obeyed::All;
+            }
             match self.commands.try_recv() {
-                Ok(Command::Open(open)) => {
-                    self.close(open.id, now_us); // an id used twice: the newer leg has it
-                    self.open(*open);
-                }
-                Ok(Command::Agree(id, session)) => {
-                    if let Some(index) = self.index(id) {
-                        self.with_leg(index, |leg, _| leg.agree(*session, now_us));
-                        self.settle(index, now_us);
-                    }
-                }
-                Ok(Command::Play(id, play, prompts)) => {
-                    if let Some(index) = self.index(id) {
-                        self.with_leg(index, |leg, outbox| leg.play(play, prompts, outbox));
-                    }
-                }
-                Ok(Command::StopPlaying(id)) => {
-                    if let Some(index) = self.index(id) {
-                        self.with_leg(index, Leg::stop_playing);
-                    }
-                }
-                Ok(Command::Close(id)) => self.close(id, now_us),
                 Ok(Command::Stop) => {
                     self.close_all(now_us);
                     return Obeyed::Stop;
                 }
+                Ok(command) => self.carry_out(command, now_us),
                 Err(_) => return Obeyed::All,
             }
         }
         Obeyed::Some
     }
 
-    fn index(&self, id: LegId) -> Option<usize> {
-        self.numbers.get(&id).map(|&number| number as usize)
+    fn carry_out(&mut self, command: Command, now_us: u64) {
+        match command {
+            Command::Open(open) => {
+                self.close(open.id, now_us); // an id used twice: the newer leg has it
+                self.open(*open);
+            }
+            Command::Agree(id, session) => self.change(id, |leg, _| leg.agree(*session, now_us)),
+            Command::Play(id, play, prompts) => {
+                self.change(id, |leg, outbox| leg.play(play, prompts, outbox));
+            }
+            Command::StopPlaying(id) => self.change(id, Leg::stop_playing),
+            Command::SignalledFrom(id, peer) => self.change(id, |leg, _| leg.signalled_from(peer)),
+            Command::Bridge(a, b) => {
+                if let (Some(a), Some(b)) = (self.legs.number(a), self.legs.number(b)) {
+                    self.legs.bridge(a, b, &mut self.outbox, &mut self.changed);
+                }
+            }
+            Command::Unbridge(id) => {
+                if let Some(number) = self.legs.number(id) {
+                    self.legs.unbridge(number, &mut self.changed);
+                }
+            }
+            Command::Monitor(supervisor, operator, mode) => {
+                let numbers = (self.legs.number(supervisor), self.legs.number(operator));
+                if let (Some(supervisor), Some(operator)) = numbers {
+                    self.legs.monitor(supervisor, operator, mode, &mut self.changed);
+                }
+            }
+            Command::Record(id, tap) => self.change(id, |leg, _| leg.tap = Some(tap)),
+            Command::Leave(id, departure) => self.leave(id, departure),
+            Command::Arrive(leg) => self.arrival = Some(leg),
+            Command::Close(id) => self.close(id, now_us),
+            Command::Stop => self.close_all(now_us),
+        }
     }
 
-    fn with_leg(&mut self, index: usize, act: impl FnOnce(&mut Leg, &mut Outbox)) {
-        if let Some(leg) = self.legs.get_mut(index).and_then(Option::as_mut) {
-            act(leg, &mut self.outbox);
+    fn change(&mut self, id: LegId, change: impl FnOnce(&mut Leg, &mut Outbox)) {
+        if let Some(number) = self.legs.number(id)
+            && let Some(leg) = self.legs.get(number)
+        {
+            change(leg, &mut self.outbox);
+            self.changed.push(number);
         }
     }
 
     fn open(&mut self, open: OpenLeg) {
-        let mut leg = Box::new(Leg::new(open));
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.legs.push(None);
-            (self.legs.len() - 1) as u32
-        });
-        let token = 2 * number as usize;
+        self.take_in(Box::new(Leg::new(open)));
+    }
+
+    /// Watches the sockets of a leg from now on. If the system does not let us, it is closed.
+    fn take_in(&mut self, mut leg: Box<Leg>) {
+        let token = 2 * self.legs.next_number() as usize;
         let registry = self.poll.registry();
-        let registered =
+        let watched =
             registry.register(&mut leg.sockets.rtp, Token(token), Interest::READABLE).and_then(
                 |()| registry.register(&mut leg.sockets.rtcp, Token(token + 1), Interest::READABLE),
             );
-        if let Err(error) = registered {
+        if let Err(error) = &watched {
             tracing::error!(%error, leg = %leg.id, "media sockets can't be watched");
-            self.free.push(number);
-            let (port, id) = (leg.port, leg.id);
+            let statistics = RtpStatistics::default();
+            self.outbox.push(MediaEvent::Closed { leg: leg.id, statistics });
+            let port = leg.port;
             drop(leg);
-            self.release(port);
-            return self
-                .outbox
-                .push(MediaEvent::Closed { leg: id, statistics: RtpStatistics::default() });
+            return self.release(port);
         }
-        self.numbers.insert(leg.id, number);
-        self.legs[number as usize] = Some(leg);
+        self.changed.push(self.legs.next_number());
+        self.legs.insert(leg);
+    }
+
+    /// Forgets a leg: it is no longer due, nor does anybody here hear it.
+    fn take_out(&mut self, id: LegId) -> Option<Box<Leg>> {
+        let number = self.legs.number(id)?;
+        self.legs.unbridge(number, &mut self.changed);
+        let mut leg = self.legs.remove(number)?;
+        if let Some(due) = leg.due.take() {
+            self.frames.remove(due, number);
+        }
+        Some(leg)
+    }
+
+    /// Hands a leg over. On the way nobody serves it: some hundred microseconds, in which packets
+    /// wait in the sockets.
+    fn leave(&mut self, id: LegId, departure: Departure) {
+        if let Some(mut leg) = self.take_out(id) {
+            let registry = self.poll.registry();
+            for socket in [&mut leg.sockets.rtp, &mut leg.sockets.rtcp] {
+                if let Err(error) = registry.deregister(socket) {
+                    tracing::error!(%error, leg = %id, "media sockets can't be let go");
+                }
+            }
+            // There is room; and a worker that has ended misses nobody.
+            let _ = departure.leg.try_send(leg);
+        }
+        drop(departure.leg);
+        if let Err(error) = departure.waker.wake() {
+            tracing::error!(%error, "a media worker can't be woken");
+        }
+    }
+
+    /// Whether no leg is awaited; one that has come is taken in.
+    fn has_arrived(&mut self) -> bool {
+        let Some(arrival) = &self.arrival else {
+            return true;
+        };
+        match arrival.try_recv() {
+            Ok(leg) => self.take_in(leg),
+            Err(TryRecvError::Empty) => return false,
+            // It was closed before it could leave.
+            Err(TryRecvError::Disconnected) => {}
+        }
+        self.arrival = None;
+        true
     }
 
     fn close(&mut self, id: LegId, now_us: u64) {
-        let Some(number) = self.numbers.remove(&id) else {
+        let Some(mut leg) = self.take_out(id) else {
             return;
         };
-        let Some(mut leg) = self.legs[number as usize].take() else {
-            return;
-        };
-        if let Some(due) = leg.due {
-            self.frames.remove(due, number);
-        }
         leg.close(&self.clock, now_us, &mut self.outbox);
         let port = leg.port;
         // The sockets are closed before anybody may bind the port anew.
         drop(leg);
         self.release(port);
-        self.free.push(number);
     }
 
     fn close_all(&mut self, now_us: u64) {
-        let ids: Vec<_> = self.numbers.keys().copied().collect();
+        let ids: Vec<_> = self.legs.ids().collect();
         ids.into_iter().for_each(|id| self.close(id, now_us));
         self.outbox.flush();
     }

@@ -9,8 +9,8 @@ use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::dialplan::Plan;
 use crate::dialplan::scenario::{CrmState, PlanTest};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId,
-    Order, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
+    CallFact, CallId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId, Order, PlayId,
+    RecordingId, Region, RtpStatistics, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -27,6 +27,7 @@ pub(super) struct World<'t> {
     hub: Hub,
     now: Timestamp,
     call: CallId,
+    leg: LegId,
     plays: VecDeque<Play>,
     lookup: Option<PendingLookup>,
     /// What happened, in order.
@@ -59,27 +60,35 @@ impl<'t> World<'t> {
     ) -> Self {
         let zone = plan.answering(&test.to, region).map(|(script, _)| script.timezone.clone());
         let at = zone.and_then(|zone| zone.to_ambiguous_zoned(test.at).compatible().ok());
-        let call = CallId(Uuid::from_u128(1));
+        let (call, leg) = (CallId(Uuid::from_u128(1)), LegId(Uuid::from_u128(2)));
         let mut world = Self {
             test,
-            hub: Hub::new(plan.clone(), catalogue.clone(), region),
+            hub: Hub::new(plan.clone(), catalogue.clone(), region, 0),
             now: at.as_ref().map_or(Timestamp::default(), Timestamp::from),
             call,
+            leg,
             plays: VecDeque::new(),
             lookup: None,
             facts: Vec::new(),
             language: None,
             has_ended: false,
         };
-        let (leg, dialled) = (LegId(Uuid::from_u128(2)), test.to.clone());
-        let caller: CallerId = test.from.clone();
-        world.tell(Event::CallOffered { call, leg, dialled, caller });
-        world.tell(Event::CallConfirmed { call });
+        let (dialled, caller) = (test.to.clone(), test.from.clone());
+        world.tell(Event::CallOffered {
+            call,
+            leg,
+            dialled,
+            caller,
+            account: None,
+            is_near_phone: false,
+            replaces: None,
+        });
+        world.tell(Event::Confirmed { leg });
         world
     }
 
     pub(super) fn press(&mut self, key: Key) {
-        self.tell(Event::KeyPressed { call: self.call, key, source: KeySource::Event });
+        self.tell(Event::KeyPressed { leg: self.leg, key, source: KeySource::Event });
     }
 
     pub(super) fn hang_up(&mut self) {
@@ -119,7 +128,7 @@ impl<'t> World<'t> {
         self.now = self.now.max(at);
         let Some(play) = self.plays.pop_front() else { return };
         self.start_next_play();
-        self.tell(Event::PlayEnded { call: self.call, play: play.id, cut_after_ms: None });
+        self.tell(Event::PlayEnded { leg: self.leg, play: play.id, cut_after_ms: None });
     }
 
     fn start_next_play(&mut self) {
@@ -153,7 +162,23 @@ impl<'t> World<'t> {
                 Command::Hangup { by, reason, .. } => self.end(by, reason),
                 Command::Reject { .. } => self.has_ended = true,
                 Command::Record { fact, .. } => self.facts.push(fact),
-                Command::Answer { .. } => {}
+                // Nobody is logged in: no phone is ever rung.
+                Command::Answer { .. }
+                | Command::Ring { .. }
+                | Command::Dial(_)
+                | Command::Bridge { .. }
+                | Command::Unbridge { .. }
+                | Command::Monitor { .. }
+                | Command::StartRecording { .. }
+                | Command::PauseRecording { .. }
+                | Command::ResumeRecording { .. }
+                | Command::StopRecording { .. }
+                | Command::AcceptTransfer { .. }
+                | Command::RefuseTransfer { .. }
+                | Command::EndTransfer { .. }
+                | Command::SetLamp { .. }
+                | Command::RememberAttendance { .. }
+                | Command::RememberTip { .. } => {}
             }
         }
     }
@@ -163,7 +188,7 @@ impl<'t> World<'t> {
             let length = RECORDING_MS.saturating_mul(recordings.len() as u64);
             let heard_ms = ends.map_or(0, |ends| length.saturating_sub(ends.since(self.now)));
             let cut_after_ms = Some(heard_ms);
-            self.tell(Event::PlayEnded { call: self.call, play: id, cut_after_ms });
+            self.tell(Event::PlayEnded { leg: self.leg, play: id, cut_after_ms });
         }
     }
 
@@ -200,9 +225,9 @@ impl<'t> World<'t> {
             return;
         }
         self.has_ended = true;
-        let call = self.call;
-        self.tell(Event::CallEnded { call, by, reason });
+        let leg = self.leg;
+        self.tell(Event::LegEnded { leg, by, reason });
         self.cut();
-        self.tell(Event::MediaClosed { call, statistics: RtpStatistics::default() });
+        self.tell(Event::MediaClosed { leg, statistics: RtpStatistics::default() });
     }
 }

@@ -36,6 +36,8 @@ pub enum SipEvent {
     MediaAgreed {
         leg: LegId,
         session: MediaSession,
+        /// Where the phone's signalling comes from.
+        peer: IpAddr,
     },
     /// The ACK to our 200 came.
     Confirmed {

@@ -1,11 +1,11 @@
-//! A dialog, seen from the called side (RFC 3261 §12).
+//! A dialog, of a call that came or of one that we made (RFC 3261 §12).
 
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
 use super::message::{
-    HeaderName, Headers, KnownMethod, Malformed, Method, NameAddr, Request, SipUri, Uri,
+    HeaderName, Headers, KnownMethod, Malformed, Method, NameAddr, Request, Response, SipUri, Uri,
 };
 use super::transport::Flow;
 
@@ -14,15 +14,16 @@ use super::transport::Flow;
 pub struct Dialog {
     pub call_id: Box<str>,
     pub local_tag: Box<str>,
-    /// Absent with callers of RFC 2543.
+    /// Absent with peers of RFC 2543.
     pub remote_tag: Option<Box<str>>,
-    /// The caller's From as it came: the To of our requests.
+    /// The peer's From or To as it came: the To of our requests.
     remote: Bytes,
-    /// The caller's To with our tag: the From of our requests.
+    /// Our address with our tag: the From of our requests.
     local: Bytes,
     local_cseq: u32,
-    remote_cseq: u32,
-    /// The peer's Record-Route, first hop first (RFC 3261 §12.1.1).
+    /// `None` until the peer sends a request (RFC 3261 §12.1.2).
+    remote_cseq: Option<u32>,
+    /// From Record-Route, the hop next to us first (RFC 3261 §12.1).
     route_set: Vec<NameAddr>,
     remote_target: Uri,
     /// The way on which the peer was last heard.
@@ -43,12 +44,40 @@ impl Dialog {
             remote: own(&raw(HeaderName::From)),
             local: [&to[..], b";tag=", local_tag.as_bytes()].concat().into(),
             local_cseq: 0,
-            remote_cseq: headers.cseq()?.number,
+            remote_cseq: Some(headers.cseq()?.number),
             route_set: headers.addresses(&HeaderName::RecordRoute)?,
             // RFC 2543 knew INVITEs without a Contact; From is the next best.
             remote_target: headers.contact()?.map_or(from.uri, |contact| contact.uri),
             flow,
         })
+    }
+
+    /// The dialog that this answer to our INVITE makes (RFC 3261 §12.1.2); an early one if the
+    /// answer is provisional.
+    pub fn answered(invite: &Request, response: &Response, flow: Flow) -> Result<Self, Malformed> {
+        let headers = &response.headers;
+        let raw = |headers: &Headers, name| headers.raw(&name).cloned().unwrap_or_default();
+        let mut route_set = headers.addresses(&HeaderName::RecordRoute)?;
+        route_set.reverse();
+        Ok(Self {
+            call_id: invite.headers.call_id()?.into(),
+            local_tag: invite.headers.from()?.tag().unwrap_or("").into(),
+            remote_tag: headers.to()?.tag().map(Into::into),
+            remote: own(&raw(headers, HeaderName::To)),
+            local: raw(&invite.headers, HeaderName::From),
+            local_cseq: invite.headers.cseq()?.number,
+            remote_cseq: None,
+            route_set,
+            remote_target: headers
+                .contact()?
+                .map_or_else(|| invite.uri.clone(), |contact| contact.uri),
+            flow,
+        })
+    }
+
+    /// Goes on counting our requests where the early form of this dialog stopped.
+    pub fn count_on(&mut self, early: &Self) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
     }
 
     /// Whether a request inside a dialog is of this one; our tag led here.
@@ -61,8 +90,8 @@ impl Dialog {
 
     /// Notes a request's number; `false`: it is out of order (RFC 3261 §12.2.2).
     pub fn in_order(&mut self, number: u32) -> bool {
-        let in_order = number > self.remote_cseq;
-        self.remote_cseq = self.remote_cseq.max(number);
+        let in_order = self.remote_cseq.is_none_or(|last| number > last);
+        self.remote_cseq = self.remote_cseq.max(Some(number));
         in_order
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Listen, Network};
+use crate::config::{Listen, Network, Tls};
 use crate::domain::{Accounts, DigestChoice, Region};
 
 /// The timers of RFC 3261 §17.1.1.1, milliseconds.
@@ -65,6 +65,10 @@ pub struct Limits {
     pub events_max: usize,
     /// Commands that wait for the owner of all calls; 4,096.
     pub commands_max: usize,
+    /// Lamps that phones watch, all together; 20,000.
+    pub subscriptions_max: usize,
+    /// Lamps that the phones of one account watch; 500.
+    pub subscriptions_per_account_max: usize,
     /// Retry-After of a 503, seconds; 5.
     pub retry_after_s: u32,
 }
@@ -85,6 +89,8 @@ impl Default for Limits {
             inbound_max: 4_096,
             events_max: 8_192,
             commands_max: 4_096,
+            subscriptions_max: 20_000,
+            subscriptions_per_account_max: 500,
             retry_after_s: 5,
         }
     }
@@ -95,6 +101,8 @@ impl Default for Limits {
 pub struct SipSettings {
     /// Default: UDP and TCP on 0.0.0.0:5060.
     pub listen: Vec<Listen>,
+    /// For the TLS addresses among them; read again when the files change.
+    pub tls: Option<Tls>,
     /// The address that callers reach us at, if it is not the one that their packets arrive at.
     pub public_address: Option<IpAddr>,
     /// Networks whose P-Asserted-Identity and Remote-Party-ID are
@@ -112,6 +120,8 @@ pub struct SipSettings {
     pub digest: DigestChoice,
     /// The realm of our challenges; `allo`.
     pub realm: String,
+    /// How often a registered phone is asked whether it is there; 30,000.
+    pub keepalive_ms: u64,
 }
 
 impl Default for SipSettings {
@@ -119,6 +129,7 @@ impl Default for SipSettings {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
         Self {
             listen: vec![Listen::udp(address), Listen::tcp(address)],
+            tls: None,
             public_address: None,
             trusted: Vec::new(),
             region: Region::default(),
@@ -128,6 +139,7 @@ impl Default for SipSettings {
             accounts: Arc::default(),
             digest: DigestChoice::default(),
             realm: "allo".to_owned(),
+            keepalive_ms: 30_000,
         }
     }
 }

@@ -141,13 +141,12 @@ impl Row {
         let (mut operator, mut account) = match (stored, password) {
             (Some(stored), None) => (stored.operator.clone(), stored.account.clone()),
             (Some(stored), Some(password)) => {
-                let mut account = Account::for_password(&login, realm, password.text());
-                account.digest = stored.account.digest;
-                (stored.operator.clone(), account)
+                let digest = stored.account.digest;
+                (stored.operator.clone(), Account::new(login, realm, password.text(), digest))
             }
             (None, password) => {
                 let password = password.unwrap_or_else(Password::made);
-                let account = Account::for_password(&login, realm, password.text());
+                let account = Account::new(login.clone(), realm, password.text(), None);
                 made = password.is_made().then_some(password);
                 (Operator::named(login), account)
             }

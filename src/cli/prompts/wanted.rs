@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use kdl::{KdlDocument, KdlNode, KdlValue};
 
 use crate::dialplan::as_kdl;
+use crate::dialplan::waiting::{self, Heard};
 use crate::domain::{Language, RecordingId};
 use crate::speech::{self, Format};
 
@@ -44,27 +45,61 @@ impl Wanted {
             if matches!(node.name().value(), "say" | "ask" | "filler") {
                 self.add_pieces(language, node);
             }
+            match node.name().value() {
+                "group" => self.add_heard(language, &waiting::LINE),
+                "offer-callback" => self.add_heard(language, &waiting::CALLBACK),
+                "tell" => self.add_told(language, node),
+                "record" => self.add_notice(language, node),
+                _ => {}
+            }
             if let Some(children) = node.children() {
                 self.add_nodes(language, children);
             }
         }
     }
 
+    fn add_told(&mut self, language: Language, node: &KdlNode) {
+        for told in node.entries().iter().filter_map(|entry| entry.value().as_string()) {
+            match told {
+                "place" => self.add_heard(language, &waiting::PLACE),
+                "estimate" => self.add_heard(language, &waiting::ESTIMATE),
+                _ => {}
+            }
+        }
+    }
+
+    fn add_notice(&mut self, language: Language, node: &KdlNode) {
+        let announced = node.get("announce").and_then(KdlValue::as_string);
+        self.add_piece(language, announced.unwrap_or("recording-notice"));
+    }
+
+    fn add_heard(&mut self, language: Language, heard: &Heard) {
+        let recordings = heard.recordings.iter().map(|id| (language, RecordingId::new(*id)));
+        self.recordings.extend(recordings);
+        for (_, format) in heard.formats {
+            self.add_format(language, *format);
+        }
+    }
+
     fn add_pieces(&mut self, language: Language, node: &KdlNode) {
         let arguments = node.entries().iter().filter(|entry| entry.name().is_none());
         for piece in arguments.filter_map(|entry| entry.value().as_string()) {
-            if piece.starts_with('{') {
-                let format = piece.trim_end_matches('}').rsplit_once(':');
-                if let Some(format) = format.and_then(|(_, name)| name.trim().parse().ok()) {
-                    self.add_format(language, format);
-                }
-            } else if piece.contains(char::is_whitespace) {
-                self.texts.insert((language, piece.trim().to_owned()));
-            } else if !piece.is_empty() {
-                let folder = if piece.contains('/') { "" } else { "phrase/" };
-                let id = RecordingId::new(format!("{folder}{piece}"));
-                self.recordings.insert((language, id));
+            self.add_piece(language, piece);
+        }
+    }
+
+    fn add_piece(&mut self, language: Language, piece: &str) {
+        if piece.starts_with('{') {
+            let format = piece.trim_end_matches('}').rsplit_once(':');
+            if let Some(format) = format.and_then(|(_, name)| name.trim().parse().ok()) {
+                self.add_format(language, format);
             }
+        } else if piece.contains(char::is_whitespace) {
+            self.texts.insert((language, piece.trim().to_owned()));
+        } else if !piece.is_empty() {
+            let folder = if piece.contains('/') { "" } else { "phrase/" };
+            let id = RecordingId::new(format!("{folder}{piece}"));
+            self.recordings.insert((language, id));
         }
     }
 

@@ -25,6 +25,9 @@ pub struct Ticket {
     pub priority: i32,
     /// The personal manager, and for how long only this operator is rung.
     pub manager: Option<(Login, u64)>,
+    /// The plan rings this one operator (`manager`) and nobody else: it is no line, nothing is
+    /// counted, and the caller is turned away when the time is up or the call was not taken.
+    pub only_manager: bool,
     /// Version of the plan, for the record of decisions.
     pub plan: String,
 }
@@ -58,9 +61,10 @@ pub enum Act {
 }
 
 /// Where an operator is in the work of taking calls.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum OperatorState {
+    #[default]
     /// Not logged in to any group.
     Offline,
     /// Logged in, and no phone is registered or it does not answer.
@@ -84,6 +88,15 @@ pub enum OperatorState {
         reason: String,
         since: Timestamp,
     },
+}
+
+/// Why an operator can't log in or out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    #[error("there is no such operator")]
+    UnknownOperator,
+    #[error("the operator does not belong to this group")]
+    NotInGroup,
 }
 
 /// Why a caller is not in the line any more.

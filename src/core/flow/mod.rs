@@ -8,26 +8,40 @@
 //! - `say`: recordings and values
 //! - `ask`: digits
 //! - `lookup`: questions to the CRM
+//! - [`line`]: the line of a group, and the conversation that it leads to
+//! - `comfort`: what callers hear while they wait; `callback`: those who would rather be called back
+//! - `introduction`: how the caller is introduced to operators
 
 mod ask;
+mod callback;
+mod comfort;
+mod introduction;
+pub mod line;
 mod lookup;
 mod say;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::dialplan::plan::{Block, Due, Menu, Promise, Script, Statement};
+use crate::dialplan::plan::{Block, Due, Group, Menu, Promise, Script, Statement};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, Language, PlayId, RecordingId, Timestamp,
+    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, RecordingId, Region,
+    Timestamp,
 };
 use crate::speech::Catalogue;
 
 use super::condition;
 use super::event::{Command, LookupAnswer, LookupRequest};
-use super::knowledge::Knowledge;
+use super::knowledge::{Knowledge, Known};
 use ask::Digits;
+use comfort::Comfort;
+use line::{Stay, Talk};
 use lookup::Asking;
 use say::{phrases, recording};
+
+pub use line::{LineRequest, Outlook};
 
 /// Statements between two things that a caller notices; more is a plan that runs in circles.
 const STATEMENTS_MAX: u32 = 1_000;
@@ -42,9 +56,13 @@ const FILLER_PAUSE_MS: u64 = 3_000;
 #[derive(Debug)]
 pub struct Flow {
     call: CallId,
+    /// The caller's.
+    leg: LegId,
     script: Arc<Script>,
     catalogue: Arc<Catalogue>,
     knowledge: Knowledge,
+    /// In whose way callers type telephone numbers.
+    region: Region,
     /// Blocks under way, the innermost last.
     stack: Vec<Cursor>,
     activity: Activity,
@@ -57,6 +75,11 @@ pub struct Flow {
     typed_ahead: VecDeque<Key>,
     plays_ordered: u32,
     lookups_asked: u32,
+    /// For whoever drives this flow, oldest first; taken after each event.
+    requests: Vec<LineRequest>,
+    is_recording_announced: bool,
+    /// By lines and operators, since the world was heard of last.
+    refusals: u8,
 }
 
 /// The next statement of a block.
@@ -100,6 +123,20 @@ enum Waiting {
     Lookup(Asking),
     /// Too much is ordered to be played.
     Room,
+    /// The notice that conversations are recorded is heard; then the line is joined.
+    Notice {
+        group: Arc<Group>,
+    },
+    /// The answer to `LineRequest::Join`.
+    Joining {
+        group: Arc<Group>,
+    },
+    /// An operator of the group.
+    Line(Box<Stay>),
+    /// One operator, whose phone rings.
+    Ringing(Comfort),
+    /// The end of the conversation with an operator.
+    Talking(Talk),
     /// Everything was said: the call ends for this reason when it was heard.
     LastWords {
         reason: EndReason,
@@ -126,16 +163,20 @@ impl Flow {
     /// A call that waits to be answered and then begins with `entry`.
     pub fn new(
         call: CallId,
+        leg: LegId,
         script: Arc<Script>,
         entry: Block,
         catalogue: Arc<Catalogue>,
         knowledge: Knowledge,
+        region: Region,
     ) -> Self {
         Self {
             call,
+            leg,
             script,
             catalogue,
             knowledge,
+            region,
             stack: Vec::new(),
             activity: Activity::Walk,
             menu: None,
@@ -145,7 +186,15 @@ impl Flow {
             typed_ahead: VecDeque::new(),
             plays_ordered: 0,
             lookups_asked: 0,
+            requests: Vec::new(),
+            is_recording_announced: false,
+            refusals: 0,
         }
+    }
+
+    /// The file of the plan that the call follows.
+    pub fn script(&self) -> &Script {
+        &self.script
     }
 
     /// When [`Flow::on_time`] wants to be called.
@@ -154,9 +203,19 @@ impl Flow {
             Waiting::MenuKey { until } => *until,
             Waiting::Digits(digits) => digits.until,
             Waiting::Lookup(asking) if self.plays.is_empty() => Some(asking.filler_at),
+            Waiting::Line(stay) => match &stay.dialogue {
+                Some(dialogue) => dialogue.until,
+                None => stay.comfort.next().filter(|_| self.plays.is_empty()),
+            },
+            Waiting::Ringing(comfort) | Waiting::Talking(Talk { hold: Some(comfort), .. }) => {
+                comfort.next().filter(|_| self.plays.is_empty())
+            }
             Waiting::Lookup(_)
             | Waiting::Confirmation { .. }
             | Waiting::Room
+            | Waiting::Notice { .. }
+            | Waiting::Joining { .. }
+            | Waiting::Talking(Talk { hold: None, .. })
             | Waiting::LastWords { .. }
             | Waiting::Over => None,
         }
@@ -173,21 +232,34 @@ impl Flow {
     }
 
     pub fn on_key(&mut self, now: Timestamp, key: Key, out: &mut Vec<Command>) {
-        if !self.plays.is_empty() {
-            out.push(Command::StopPlaying { call: self.call });
-        }
+        self.refusals = 0;
         match &mut self.waiting {
             Waiting::MenuKey { .. } => {
+                self.cut(out);
                 self.take_menu_key(key);
                 self.run(now, out);
             }
-            Waiting::Digits(_) => self.take_digit(now, key, out),
+            Waiting::Digits(_) => {
+                self.cut(out);
+                self.take_digit(now, key, out);
+            }
             Waiting::Lookup(_) | Waiting::Room | Waiting::Confirmation { .. } => {
+                self.cut(out);
                 if self.typed_ahead.len() < TYPED_AHEAD_MAX {
                     self.typed_ahead.push_back(key);
                 }
             }
-            Waiting::LastWords { .. } | Waiting::Over => {}
+            Waiting::LastWords { .. } => self.cut(out),
+            Waiting::Notice { .. } | Waiting::Line(_) => self.take_line_key(now, key, out),
+            Waiting::Joining { .. } | Waiting::Ringing(_) | Waiting::Talking(_) | Waiting::Over => {
+            }
+        }
+    }
+
+    /// Ends what is heard.
+    fn cut(&self, out: &mut Vec<Command>) {
+        if !self.plays.is_empty() {
+            out.push(Command::StopPlaying { leg: self.leg });
         }
     }
 
@@ -199,13 +271,15 @@ impl Flow {
         cut_after_ms: Option<u64>,
         out: &mut Vec<Command>,
     ) {
+        self.refusals = 0;
         let Some(position) = self.plays.iter().position(|p| p.id == play) else { return };
         let Some(Play { language, recordings, text, .. }) = self.plays.remove(position) else {
             return;
         };
         let heard_ms = cut_after_ms.unwrap_or(now.since(self.hearing_since));
         self.hearing_since = now;
-        if cut_after_ms != Some(0) {
+        // A tone without words is no news, however often it was heard.
+        if cut_after_ms != Some(0) && !text.is_empty() {
             let is_cut = cut_after_ms.is_some();
             let said = CallFact::Said { language, recordings, text, heard_ms, is_cut };
             out.push(self.record(said));
@@ -219,6 +293,7 @@ impl Flow {
         if self.timer().is_none_or(|due| due > now) {
             return;
         }
+        self.refusals = 0;
         match &mut self.waiting {
             Waiting::MenuKey { .. } => {
                 self.hear_menu_silence();
@@ -232,8 +307,12 @@ impl Flow {
                 asking.filler_at = now.plus_ms(FILLER_PAUSE_MS);
                 self.say_in_any_case(&filler, now, out);
             }
+            Waiting::Line(stay) if stay.dialogue.is_some() => self.on_callback_silence(now, out),
+            Waiting::Line(_) | Waiting::Ringing(_) | Waiting::Talking(_) => self.comfort(now, out),
             Waiting::Confirmation { .. }
             | Waiting::Room
+            | Waiting::Notice { .. }
+            | Waiting::Joining { .. }
             | Waiting::LastWords { .. }
             | Waiting::Over => {}
         }
@@ -245,6 +324,7 @@ impl Flow {
             out.push(Command::CancelLookup { call: self.call, lookup: asking.id });
         }
         self.waiting = Waiting::Over;
+        self.requests.clear();
     }
 
     /// Nothing is being heard any more: the clocks that wait for the caller start.
@@ -260,11 +340,25 @@ impl Flow {
             }
             Waiting::Lookup(_) => {}
             Waiting::Room => self.run(now, out),
+            Waiting::Notice { group } => {
+                let group = group.clone();
+                self.waiting = self.join(group);
+            }
+            Waiting::Line(stay) => match &mut stay.dialogue {
+                Some(dialogue) => dialogue.on_heard(now),
+                None => stay.comfort.on_heard(now),
+            },
+            Waiting::Ringing(comfort) | Waiting::Talking(Talk { hold: Some(comfort), .. }) => {
+                comfort.on_heard(now);
+            }
             Waiting::LastWords { reason } => {
                 let reason = *reason;
-                self.hang_up(reason, out);
+                self.hang_up(EndedBy::Plan, reason, out);
             }
-            Waiting::Confirmation { .. } | Waiting::Over => {}
+            Waiting::Confirmation { .. }
+            | Waiting::Joining { .. }
+            | Waiting::Talking(Talk { hold: None, .. })
+            | Waiting::Over => {}
         }
     }
 
@@ -287,6 +381,11 @@ impl Flow {
                 return;
             }
         }
+        self.give_up(now, out);
+    }
+
+    /// The plan runs in circles.
+    fn give_up(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         self.typed_ahead.clear();
         self.stack.clear();
         self.say(&[recording("phrase/sorry-error")], now, out);
@@ -324,9 +423,8 @@ impl Flow {
             Statement::Go(name) => self.go(name, out),
             Statement::Repeat => self.enter_menu(),
             Statement::Language(language) => self.knowledge.language = *language,
-            Statement::Queue { group } => self.queue(group, out),
-            // Nobody can be rung yet: the walk goes on with the next line, as after no answer.
-            Statement::Ring { .. } => {}
+            Statement::Queue { group } => return self.queue(group, now, out),
+            Statement::Ring { operator, for_ms } => return self.ring(operator, *for_ms, now),
             Statement::Promise(promise) => self.promise(promise, now, out),
             Statement::Hangup => return self.last_words(),
         }
@@ -418,14 +516,6 @@ impl Flow {
         self.enter(Activity::MenuSilence, block);
     }
 
-    fn queue(&mut self, group: &str, out: &mut Vec<Command>) {
-        out.push(self.record(CallFact::Queued { group: group.to_owned() }));
-        self.typed_ahead.clear();
-        self.menu = None;
-        let nobody = self.script.groups.get(group).map(|group| group.nobody.clone());
-        self.enter(Activity::Walk, nobody.unwrap_or_default());
-    }
-
     fn promise(&mut self, promise: &Promise, now: Timestamp, out: &mut Vec<Command>) {
         let due = match &promise.due {
             Due::After { ms } => now.plus_ms(*ms),
@@ -449,9 +539,9 @@ impl Flow {
         self.last_words()
     }
 
-    fn hang_up(&mut self, reason: EndReason, out: &mut Vec<Command>) {
+    fn hang_up(&mut self, by: EndedBy, reason: EndReason, out: &mut Vec<Command>) {
         self.waiting = Waiting::Over;
-        out.push(Command::Hangup { call: self.call, by: EndedBy::Plan, reason });
+        out.push(Command::Hangup { leg: self.leg, by, reason });
     }
 
     fn record(&self, fact: CallFact) -> Command {

@@ -27,6 +27,34 @@ impl Flow {
             .spoken(pieces, now)
             .or_else(|| self.spoken(&[recording("phrase/crm-unavailable")], now))
             .unwrap_or_default();
+        self.play(spoken, now, out);
+    }
+
+    /// One sentence, if it is recorded in the caller's language.
+    pub(super) fn sentence(&self, id: &str) -> Option<Spoken> {
+        let id = RecordingId::new(id);
+        let text = self.catalogue.text(self.knowledge.language, &id)?.to_owned();
+        Some(Spoken { recordings: vec![id], text })
+    }
+
+    pub(super) fn play_if_recorded(
+        &mut self,
+        spoken: Option<Spoken>,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
+        self.play(spoken.unwrap_or_default(), now, out);
+    }
+
+    /// The sign of life between words, if there is one in this language. It has no text, so that it
+    /// is not written down.
+    pub(super) fn tone(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let tone = self.sentence("tone/comfort");
+        let tone = tone.map(|tone| Spoken { text: String::new(), ..tone });
+        self.play_if_recorded(tone, now, out);
+    }
+
+    fn play(&mut self, spoken: Spoken, now: Timestamp, out: &mut Vec<Command>) {
         if spoken.recordings.is_empty() {
             return;
         }
@@ -39,7 +67,7 @@ impl Flow {
         }
         let said = recordings.clone();
         self.plays.push_back(Play { id: play, language, recordings: said, text });
-        out.push(Command::Play { call: self.call, play, language, recordings });
+        out.push(Command::Play { leg: self.leg, play, language, recordings });
     }
 
     /// `None` if a value is unknown or can't be spoken.

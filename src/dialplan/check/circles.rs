@@ -33,14 +33,16 @@ type Passages<'a> = BTreeMap<Station<'a>, BTreeSet<Passage<'a>>>;
 
 fn circles(tree: &ScriptTree, report: &mut Report<'_>) {
     let steps = tree.steps.iter().map(|(name, step)| (Station::Step(name), &step.body));
-    // When nobody is logged in, that branch of a group runs at once.
-    let groups = tree.groups.iter().map(|(name, group)| (Station::Group(name), &group.nobody));
+    // When nobody is logged in, or the line is full, that branch of a group runs at once.
+    let groups = tree.groups.iter().flat_map(|(name, group)| {
+        [&group.nobody, &group.full].map(|body| (Station::Group(name), body))
+    });
     let mut passages: Passages<'_> = BTreeMap::new();
     for (station, body) in steps.chain(groups) {
         let mut found = BTreeSet::new();
         pass(tree, body, BTreeSet::from([Past::default()]), &mut found);
         found.retain(|passage| !passage.past.waited);
-        passages.insert(station, found);
+        passages.entry(station).or_default().extend(found);
     }
     let unheard: Passages<'_> = (passages.iter())
         .map(|(from, found)| (*from, found.iter().filter(|p| !p.past.heard).copied().collect()))

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::finding::Report;
 use super::super::plan::Piece;
-use super::super::tree::{Line, LineKind, MenuTree, ScriptTree};
-use crate::domain::{Key, Language};
+use super::super::tree::{GroupTree, Line, LineKind, MenuTree, ScriptTree};
+use crate::domain::{Key, Language, RecordingId};
 use crate::speech::Catalogue;
 
 /// Reports keys that are spoken of and not there, and such that are there and not spoken of.
@@ -18,6 +18,39 @@ pub fn check(tree: &ScriptTree, catalogue: &Catalogue, report: &mut Report<'_>) 
             let hint = "callers will not know of it";
             report.warning_hint(tree.span, message, hint);
         }
+    }
+    for group in tree.groups.values() {
+        line(group, catalogue, report);
+    }
+}
+
+/// The keys of a line, which prompts of ours and of the plan tell.
+fn line(group: &GroupTree, catalogue: &Catalogue, report: &mut Report<'_>) {
+    let told = |id: &RecordingId| -> BTreeSet<Key> {
+        let texts = Language::ALL.map(|language| catalogue.text(language, id));
+        texts.into_iter().flatten().flat_map(keys_named).collect()
+    };
+    if let Some(key) = &group.offer_key {
+        let id = RecordingId::new("phrase/offer-callback");
+        if let Some(other) = told(&id).iter().find(|told| **told != key.value) {
+            let message = format!("callers are told to press {other} ({id}), not {}", key.value);
+            let hint = format!("write key=\"{other}\", or record {id} anew with its text");
+            report.error_hint(key.span, message, hint);
+        }
+    }
+    let Some(key) = &group.refuse_key else { return };
+    if group.offer_key.as_ref().is_some_and(|offer| offer.value == key.value) {
+        let message = format!("key \"{}\" already orders a callback", key.value);
+        report.error_hint(key.span, message, "only one of them would work");
+    }
+    let announced = group.announce.iter().filter_map(|piece| match &piece.value {
+        Piece::Recording(id) => Some(told(id)),
+        Piece::Value { .. } => None,
+    });
+    if !announced.flatten().any(|told| told == key.value) {
+        let message = format!("nothing that is announced tells of key \"{}\"", key.value);
+        let hint = "callers will not know of it; record a notice that says so: announce=\"…\"";
+        report.warning_hint(key.span, message, hint);
     }
 }
 

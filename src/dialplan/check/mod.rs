@@ -14,18 +14,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::expression::Condition;
 use super::finding::{Report, Severity, Span};
 use super::names::kind_of;
-use super::plan::{Dialled, Piece};
+use super::plan::{Dialled, Pick, Piece};
 use super::suggest::closest;
 use super::syntax::Spanned;
 use super::tree::{DueTree, Line, LineKind, ScriptTree, Use};
 use crate::speech::{self, Catalogue};
 
-/// Which file answers a number.
-pub type Taken = BTreeMap<Dialled, String>;
+/// What the files before this one have said.
+#[derive(Default)]
+pub struct Taken {
+    /// Which file answers a number.
+    numbers: BTreeMap<Dialled, String>,
+    /// Whom a group rings first, and which file says so.
+    picks: BTreeMap<String, (Pick, String)>,
+}
 
-/// Reports what is wrong with a file. `taken` are the numbers of the files before it.
+/// Reports what is wrong with a file.
 pub fn check(tree: &ScriptTree, taken: &mut Taken, catalogue: &Catalogue, report: &mut Report<'_>) {
-    numbers(tree, taken, report);
+    numbers(tree, &mut taken.numbers, report);
+    picks(tree, &mut taken.picks, report);
     let mut check = Check { tree, catalogue, report, asked: asked(tree) };
     tree.each_line(&mut |line| check.line(line));
     check.groups();
@@ -38,7 +45,7 @@ pub fn check(tree: &ScriptTree, taken: &mut Taken, catalogue: &Catalogue, report
     }
 }
 
-fn numbers(tree: &ScriptTree, taken: &mut Taken, report: &mut Report<'_>) {
+fn numbers(tree: &ScriptTree, taken: &mut BTreeMap<Dialled, String>, report: &mut Report<'_>) {
     for dialled in tree.numbers.iter().flat_map(|number| &number.dialled) {
         if let Some(file) = taken.insert(dialled.value.clone(), report.source.name.clone()) {
             let here = file == report.source.name;
@@ -50,6 +57,19 @@ fn numbers(tree: &ScriptTree, taken: &mut Taken, report: &mut Report<'_>) {
     if tree.numbers.is_empty() && !report.has_errors() {
         let hint = "write number \"100\" { … }";
         report.warning_hint(Span::default(), "no number leads into this file", hint);
+    }
+}
+
+/// Groups of one name in several files have the same operators, who cannot follow two rules.
+fn picks(tree: &ScriptTree, taken: &mut BTreeMap<String, (Pick, String)>, report: &mut Report<'_>) {
+    for (name, group) in &tree.groups {
+        let here = (group.rules.pick, report.source.name.clone());
+        let (pick, file) = taken.entry(name.clone()).or_insert(here);
+        if *pick != group.rules.pick {
+            let message = format!("group \"{name}\" picks its operators otherwise in {file}");
+            let hint = "it is one group with one line; write the same pick in both files";
+            report.warning_hint(group.name, message, hint);
+        }
     }
 }
 
@@ -184,10 +204,14 @@ impl Check<'_, '_, '_> {
 
     fn groups(&mut self) {
         let tree = self.tree;
-        for group in tree.groups.values() {
+        for (name, group) in &tree.groups {
             for other in &group.mentions {
                 self.group(other);
+                if other.value == *name {
+                    self.report.error(other.span, "a group cannot help itself");
+                }
             }
+            self.pieces(&group.announce);
             let mut speaks = false;
             for line in &group.nobody {
                 speaks |= !matches!(line.kind, LineKind::Promise(_) | LineKind::Hangup);

@@ -7,7 +7,7 @@ use super::super::finding::{Report, Span};
 use super::super::names::needs_lookup;
 use super::super::plan::{Piece, Text};
 use super::super::syntax::Spanned;
-use super::super::tree::{Line, LineKind, LookupTree, MenuTree, ScriptTree, Use};
+use super::super::tree::{GroupTree, Line, LineKind, LookupTree, MenuTree, ScriptTree, Use};
 use crate::domain::{Language, RecordingId};
 use crate::speech::{self, Catalogue, Format};
 
@@ -96,9 +96,23 @@ impl<'a> Walk<'a, '_, '_> {
             }
             Station::Group(name) => {
                 if let Some(group) = tree.groups.get(name) {
+                    self.waiting(group, state);
                     self.whole_block(&group.nobody, state, group.name);
                     self.whole_block(&group.full, state, group.name);
                 }
+            }
+        }
+    }
+
+    /// What is heard while one waits.
+    fn waiting(&mut self, group: &'a GroupTree, state: State<'a>) {
+        self.pieces(&group.announce, &States::from([state]));
+        for (at, heard) in &group.heard {
+            for id in heard.recordings {
+                self.recording(id, *at, state);
+            }
+            for (name, format) in heard.formats {
+                self.value(name, *format, *at, state.language);
             }
         }
     }

@@ -158,6 +158,33 @@ impl Reader<'_, '_> {
         number
     }
 
+    /// A whole number without quotes within `least..=most`.
+    pub(super) fn whole(
+        &mut self,
+        value: &Spanned<Value>,
+        what: &str,
+        least: i64,
+        most: i64,
+    ) -> Option<i64> {
+        let number = match &value.value {
+            Value::Integer(number) => i64::try_from(*number).ok(),
+            Value::Text(_) | Value::Float(_) | Value::Bool(_) | Value::Null => None,
+        };
+        let number = number.filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let message = format!("{what} is a whole number from {least} to {most}");
+            match &value.value {
+                Value::Text(_) => {
+                    self.report.error_hint(value.span, message, "numbers stand without quotes");
+                }
+                Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Null => {
+                    self.report.error(value.span, message);
+                }
+            }
+        }
+        number
+    }
+
     pub(super) fn key(&mut self, text: &Spanned<String>) -> Option<Key> {
         let mut chars = text.value.chars();
         let key = match (chars.next(), chars.next()) {

@@ -1,23 +1,29 @@
-//! Groups of operators. Everything in a group is checked here; what the line of waiting callers
-//! does with it belongs to the core.
+//! Groups of operators: whom they ring, how, and what is counted. `waiting` reads what their
+//! callers hear.
 
 use super::Reader;
 use super::statements::{HOUR_MS, MINUTE_MS, Place, SECOND_MS, hangup, say};
 use crate::dialplan::names::{Kind, NAMES, kind_of};
-use crate::dialplan::plan::Pick;
+use crate::dialplan::plan::{AfterRing, Formula, Group, LINE_MAX, Overflow, Pick};
 use crate::dialplan::syntax::{Node, Spanned, Value};
 use crate::dialplan::tree::GroupTree;
 use crate::dialplan::values;
+use crate::dialplan::waiting;
 
 const PARTS: &[&str] = &[
     "pick",
+    "need",
     "ring",
     "wrap-up",
     "target",
     "priority",
+    "ageing",
     "while-waiting",
     "offer-callback",
     "after",
+    "line",
+    "keep-place",
+    "record",
     "nobody",
     "full",
 ];
@@ -30,68 +36,59 @@ const PICKS: &[(&str, Pick)] = &[
     ("by-skill", Pick::BySkill),
 ];
 
-/// What operators who do not pick up are thought to do.
-const NO_ANSWER: &[&str] = &["pause", "delay", "next"];
-
-const FORMULAS: &[&str] =
-    &["of-offered", "of-answered", "late-abandons-count", "without-short-abandons"];
-
-const TOLD: &[&str] = &["place", "estimate"];
+/// Without `delay="…"`.
+const DELAY_MS: u64 = 10 * SECOND_MS;
 
 impl Reader<'_, '_> {
     pub(super) fn group(&mut self, node: &Node) -> GroupTree {
-        const RING_MS: u64 = 15 * SECOND_MS;
         let at = node.head();
+        let name = node.args.first().map_or(node.name.span, |name| name.span);
         let mut group = GroupTree {
-            name: node.args.first().map_or(node.name.span, |name| name.span),
-            pick: Pick::default(),
-            ring_ms: RING_MS,
+            name,
+            rules: Group::named(""),
+            announce: Vec::new(),
+            offer_key: None,
+            refuse_key: None,
+            heard: vec![(name, &waiting::LINE)],
             nobody: vec![say("sorry-full", at), hangup(at)],
-            full: Vec::new(),
+            full: vec![say("sorry-full", at), hangup(at)],
             mentions: Vec::new(),
         };
         let mut seen: Vec<&str> = Vec::new();
         for child in node.children() {
             let name = child.name.value.as_str();
-            let may_repeat = matches!(name, "after" | "priority");
+            let may_repeat = matches!(name, "after" | "priority" | "need");
             if seen.contains(&name) && !may_repeat {
                 self.twice(child);
             }
             seen.push(name);
             self.group_part(child, &mut group);
         }
+        group.rules.overflow.sort_by_key(|overflow| overflow.after_ms);
         group
     }
 
     fn group_part(&mut self, node: &Node, group: &mut GroupTree) {
+        let rules = &mut group.rules;
         match node.name.value.as_str() {
-            "pick" => {
-                self.known_props(node, &[]);
-                if let Some(pick) = self.pick(node) {
-                    group.pick = pick;
-                }
-            }
-            "ring" => {
-                self.known_props(node, &["no-answer"]);
-                self.one_of_prop(node, "no-answer", NO_ANSWER);
-                if let Some(ms) = self.duration_arg(node, SECOND_MS, 5 * MINUTE_MS) {
-                    group.ring_ms = ms;
-                }
-            }
+            "pick" => self.pick(node, rules),
+            "need" => self.need(node, rules),
+            "ring" => self.ring_rules(node, rules),
             "wrap-up" => {
-                self.known_props(node, &[]);
-                self.duration_arg(node, 0, HOUR_MS);
+                self.plain(node);
+                set(&mut rules.wrap_up_ms, self.duration_arg(node, 0, HOUR_MS));
             }
-            "target" => self.target(node),
-            "priority" => self.priority(node),
-            "while-waiting" => self.while_waiting(node),
-            "offer-callback" => {
-                self.known_props(node, &["after", "key"]);
-                self.duration_prop(node, "after", 0, HOUR_MS);
-                if let Some(key) = self.text_prop(node, "key") {
-                    self.key(&key);
-                }
+            "target" => self.target(node, rules),
+            "priority" => self.priority(node, rules),
+            "ageing" => self.ageing(node, rules),
+            "line" => self.line_rules(node, rules),
+            "keep-place" => {
+                self.plain(node);
+                set(&mut rules.keep_place_ms, self.duration_arg(node, 0, HOUR_MS));
             }
+            "while-waiting" => self.while_waiting(node, group),
+            "offer-callback" => self.offer_callback(node, group),
+            "record" => self.record(node, group),
             "after" => self.overflow(node, group),
             "nobody" => {
                 self.no_args(node);
@@ -110,112 +107,206 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn pick(&mut self, node: &Node) -> Option<Pick> {
-        let text = self.only_text(node, "whom to ring first, such as \"longest-idle\"")?;
-        let found = PICKS.iter().find(|(name, _)| *name == text.value).map(|(_, pick)| *pick);
+    /// `pick "by-skill" skill="orders"`
+    fn pick(&mut self, node: &Node, rules: &mut Group) {
+        self.known_props(node, &["skill"]);
+        self.no_block(node);
+        let skill = self.text_prop(node, "skill");
+        let Some(text) = self.only_text(node, "whom to ring first, such as \"longest-idle\"")
+        else {
+            return;
+        };
+        set(&mut rules.pick, self.one_of(&text, "pick", PICKS));
+        let Some(skill) = skill else { return };
+        if rules.pick == Pick::BySkill {
+            rules.skill = self.skill(&skill);
+        } else {
+            let hint = format!("write pick \"by-skill\" skill=\"{}\"", skill.value);
+            self.report.error_hint(skill.span, "a skill belongs to pick \"by-skill\"", hint);
+        }
+    }
+
+    /// `need "english" 5`
+    fn need(&mut self, node: &Node, rules: &mut Group) {
+        self.plain(node);
+        let [skill, level] = node.args.as_slice() else {
+            let hint = "write need \"english\" 5";
+            self.report.error_hint(node.head(), "need takes a skill and a level", hint);
+            return;
+        };
+        let level = self.whole(level, "a level", 1, 10);
+        let Some(skill) = self.text(skill, "a skill such as \"english\"") else { return };
+        let Some(name) = self.skill(&skill) else { return };
+        let level = level.and_then(|level| u8::try_from(level).ok());
+        if rules.needs.insert(name, level.unwrap_or(1)).is_some() {
+            let message = format!("how much \"{}\" is needed is already said", skill.value);
+            self.report.error(skill.span, message);
+        }
+    }
+
+    fn skill(&mut self, text: &Spanned<String>) -> Option<String> {
+        let name = text.value.trim();
+        if name.is_empty() || name.contains([',', '=']) {
+            let hint = "write it as it stands at the operators: allo operator list";
+            self.report.error_hint(text.span, "this is not the name of a skill", hint);
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// `ring "15s" no-answer="pause" rejected="delay" busy="next" delay="10s"`
+    fn ring_rules(&mut self, node: &Node, rules: &mut Group) {
+        self.known_props(node, &["no-answer", "rejected", "busy", "delay"]);
+        self.no_block(node);
+        let delay = self.duration_prop(node, "delay", SECOND_MS, HOUR_MS);
+        let ms = delay.unwrap_or(DELAY_MS);
+        let ways = [
+            ("pause", AfterRing::Pause),
+            ("delay", AfterRing::Delay { ms }),
+            ("next", AfterRing::Next),
+        ];
+        let outcomes = [
+            ("no-answer", &mut rules.no_answer),
+            ("rejected", &mut rules.rejected),
+            ("busy", &mut rules.busy),
+        ];
+        for (name, rule) in outcomes {
+            if let AfterRing::Delay { ms: default_ms } = rule {
+                *default_ms = ms;
+            }
+            if let Some(text) = self.text_prop(node, name) {
+                set(rule, self.one_of(&text, name, &ways));
+            }
+        }
+        let is_used =
+            [rules.no_answer, rules.rejected, rules.busy].contains(&AfterRing::Delay { ms });
+        if let (Some(delay), false) = (node.prop("delay"), is_used) {
+            let hint = "write no-answer=\"delay\", or leave delay out";
+            self.report.warning_hint(delay.span, "nothing here is delayed", hint);
+        }
+        set(&mut rules.ring_ms, self.duration_arg(node, SECOND_MS, 5 * MINUTE_MS));
+    }
+
+    /// The one of `known` that the text names.
+    fn one_of<T: Copy>(
+        &mut self,
+        text: &Spanned<String>,
+        what: &str,
+        known: &[(&str, T)],
+    ) -> Option<T> {
+        let found = known.iter().find(|(name, _)| *name == text.value).map(|(_, value)| *value);
         if found.is_none() {
-            let known = PICKS.iter().map(|(name, _)| *name);
-            self.report.unknown(text.span, "pick", &text.value, "not known", known);
+            let known = known.iter().map(|(name, _)| *name);
+            self.report.unknown(text.span, what, &text.value, "not known", known);
         }
         found
     }
 
-    fn one_of_prop(&mut self, node: &Node, name: &str, known: &[&str]) {
-        if let Some(text) = self.text_prop(node, name)
-            && !known.contains(&text.value.as_str())
-        {
-            let known = known.iter().copied();
-            self.report.unknown(text.span, name, &text.value, "not known", known);
-        }
-    }
-
-    fn duration_arg(&mut self, node: &Node, least: u64, most: u64) -> Option<u64> {
+    pub(super) fn duration_arg(&mut self, node: &Node, least: u64, most: u64) -> Option<u64> {
         let Some(first) = node.args.first() else {
             let message = format!("{} needs a duration such as \"20s\"", node.name.value);
             self.report.error(node.head(), message);
             return None;
         };
+        if let Some(second) = node.args.get(1) {
+            let message = format!("{} takes one argument", node.name.value);
+            self.report.error(second.span, message);
+        }
         self.duration(first, &node.name.value, least, most)
     }
 
     /// `target "80%" within="20s" short-abandon="5s" formula="of-offered"`
-    fn target(&mut self, node: &Node) {
+    fn target(&mut self, node: &Node, rules: &mut Group) {
         self.known_props(node, &["within", "short-abandon", "formula"]);
-        self.duration_prop(node, "within", SECOND_MS, HOUR_MS);
-        self.duration_prop(node, "short-abandon", 0, HOUR_MS);
-        self.one_of_prop(node, "formula", FORMULAS);
-        if let Some(text) = self.only_text(node, "a percent such as \"80%\"")
-            && let Err(message) = values::percent(&text.value)
-        {
-            self.report.error(text.span, message);
+        self.no_block(node);
+        let target = &mut rules.target;
+        set(&mut target.within_ms, self.duration_prop(node, "within", SECOND_MS, HOUR_MS));
+        set(&mut target.short_abandon_ms, self.duration_prop(node, "short-abandon", 0, HOUR_MS));
+        if let Some(text) = self.text_prop(node, "formula") {
+            let formulas = Formula::ALL.map(|formula| (formula.name(), formula));
+            set(&mut target.formula, self.one_of(&text, "formula", &formulas));
+        }
+        let Some(text) = self.only_text(node, "a percent such as \"80%\"") else { return };
+        match values::percent(&text.value) {
+            Ok(percent) => target.percent = percent,
+            Err(message) => self.report.error(text.span, message),
         }
     }
 
     /// `priority "customer.vip" 10`
-    fn priority(&mut self, node: &Node) {
-        self.known_props(node, &[]);
+    fn priority(&mut self, node: &Node, rules: &mut Group) {
+        self.plain(node);
         let [name, number] = node.args.as_slice() else {
             let hint = "write priority \"customer.vip\" 10";
             self.report.error_hint(node.head(), "priority needs a name and a number", hint);
             return;
         };
-        if let Some(name) = self.text(name, "a name such as \"customer.vip\"")
-            && kind_of(&name.value) != Some(Kind::Flag)
-        {
+        let number = self.whole(number, "a priority", -100, 100);
+        let Some(name) = self.text(name, "a name such as \"customer.vip\"") else { return };
+        if kind_of(&name.value) != Some(Kind::Flag) {
             let flags = NAMES.iter().filter(|(_, kind, _)| *kind == Kind::Flag);
             let flags = flags.map(|(name, _, _)| *name);
             self.report.unknown(name.span, "name", &name.value, "not a yes-or-no one", flags);
         }
-        if !matches!(number.value, Value::Integer(-100..=100)) {
-            self.report.error(number.span, "a priority is a whole number from -100 to 100");
-        }
+        let number = number.and_then(|number| i32::try_from(number).ok());
+        rules.priorities.extend(number.map(|number| (name.value, number)));
     }
 
-    fn while_waiting(&mut self, node: &Node) {
-        self.known_props(node, &[]);
-        for child in node.children() {
-            self.known_props(child, &["every"]);
-            self.duration_prop(child, "every", SECOND_MS, HOUR_MS);
-            match child.name.value.as_str() {
-                "tips" => {
-                    self.only_text(child, "the folder of the tips, \"tip\"");
-                }
-                "tell" => {
-                    for arg in &child.args {
-                        self.told(arg);
-                    }
-                }
-                other => {
-                    let known = ["tips", "tell"];
-                    let what = "part of while-waiting";
-                    self.report.unknown(child.name.span, what, other, "not known", known);
-                }
-            }
-        }
+    /// `ageing "60s"`, `ageing "never"`
+    fn ageing(&mut self, node: &Node, rules: &mut Group) {
+        self.plain(node);
+        let is_never = |value: &Value| matches!(value, Value::Text(text) if text == "never");
+        rules.ageing_ms = match node.args.first() {
+            Some(first) if is_never(&first.value) => None,
+            _ => self.duration_arg(node, SECOND_MS, HOUR_MS),
+        };
     }
 
-    fn told(&mut self, arg: &Spanned<Value>) {
-        if let Some(text) = self.text(arg, "\"place\" or \"estimate\"")
-            && !TOLD.contains(&text.value.as_str())
-        {
-            let known = TOLD.iter().copied();
-            self.report.unknown(text.span, "tell", &text.value, "not known", known);
-        }
+    /// `line max=50`
+    fn line_rules(&mut self, node: &Node, rules: &mut Group) {
+        self.known_props(node, &["max"]);
+        self.no_args(node);
+        self.no_block(node);
+        let Some(max) = node.prop("max") else {
+            self.report.error_hint(node.head(), "how long may the line be?", "write line max=50");
+            return;
+        };
+        let most = i64::try_from(LINE_MAX).unwrap_or(i64::MAX);
+        let max = self.whole(max, "max", 1, most);
+        set(&mut rules.line_max, max.and_then(|max| usize::try_from(max).ok()));
     }
 
     /// `after "180s" { also "sales" }`
     fn overflow(&mut self, node: &Node, group: &mut GroupTree) {
         self.known_props(node, &[]);
-        self.duration_arg(node, SECOND_MS, 24 * HOUR_MS);
+        let after_ms = self.duration_arg(node, SECOND_MS, 24 * HOUR_MS);
+        let mut also = Vec::new();
         for child in node.children() {
             if child.name.value == "also" {
+                self.plain(child);
                 for arg in &child.args {
-                    group.mentions.extend(self.text(arg, "the name of a group"));
+                    also.extend(self.text(arg, "the name of a group"));
                 }
             } else {
                 let name = child.name.value.as_str();
                 self.report.unknown(child.name.span, "part of after", name, "not known", ["also"]);
             }
         }
+        if also.is_empty() && node.children().iter().all(|child| child.args.is_empty()) {
+            let hint = "write after \"180s\" { also \"sales\" }";
+            self.report.error_hint(node.head(), "which group helps then?", hint);
+        }
+        if let Some(after_ms) = after_ms {
+            let also = also.iter().map(|name| name.value.clone()).collect();
+            group.rules.overflow.push(Overflow { after_ms, also });
+        }
+        group.mentions.extend(also);
+    }
+}
+
+/// What was read takes the place of the default.
+pub(super) fn set<T>(place: &mut T, read: Option<T>) {
+    if let Some(read) = read {
+        *place = read;
     }
 }

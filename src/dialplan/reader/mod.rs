@@ -4,7 +4,8 @@
 //! - this file: the top of a file
 //! - `fields`: arguments and properties of a line
 //! - `statements`: what stands in blocks; `say`: what is spoken
-//! - `menus`, `groups`, `timetable` (hours)
+//! - `menus`, `timetable` (hours)
+//! - `groups`: operators; `waiting`: what their callers hear
 
 mod fields;
 mod groups;
@@ -12,6 +13,7 @@ mod menus;
 mod say;
 mod statements;
 mod timetable;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,7 @@ use jiff::tz::TimeZone;
 
 use super::Settings;
 use super::finding::{Report, Span};
-use super::plan::Dialled;
+use super::plan::{Dialled, NumberPattern, TransferTo};
 use super::syntax::{self, Node, Spanned, Value};
 use super::tree::{NumberTree, ScriptTree, StepTree};
 use crate::domain::{Language, PhoneNumber};
@@ -27,8 +29,18 @@ use crate::speech::Catalogue;
 use statements::Place;
 
 /// What may stand at the top of a file.
-const TOP_LEVEL: &[&str] =
-    &["language", "timezone", "hours", "number", "menu", "step", "group", "survey", "robot"];
+const TOP_LEVEL: &[&str] = &[
+    "language",
+    "timezone",
+    "transfer-to",
+    "hours",
+    "number",
+    "menu",
+    "step",
+    "group",
+    "survey",
+    "robot",
+];
 
 /// Longer internal numbers are mistakes.
 const INTERNAL_MAX: usize = 64;
@@ -49,6 +61,7 @@ pub fn read(
         name: name.to_owned(),
         language: reader.language,
         timezone,
+        transfer_to: TransferTo::default(),
         hours: BTreeMap::new(),
         numbers: Vec::new(),
         steps: BTreeMap::new(),
@@ -73,6 +86,7 @@ impl Reader<'_, '_> {
     fn top_level(&mut self, node: &Node, tree: &mut ScriptTree) {
         match node.name.value.as_str() {
             "language" | "timezone" => {} // read before all others
+            "transfer-to" => self.transfer_to(node, &mut tree.transfer_to),
             "hours" => {
                 if let Some((name, hours)) = self.hours(node) {
                     let twice = tree.hours.insert(name.value.clone(), hours).is_some();
@@ -209,6 +223,27 @@ impl Reader<'_, '_> {
             return None;
         }
         Some(Spanned::new(Dialled::Internal(text.value), text.span))
+    }
+
+    /// `transfer-to "+7495*" "+78001234567"`
+    fn transfer_to(&mut self, node: &Node, allowed: &mut TransferTo) {
+        self.plain(node);
+        if node.args.is_empty() {
+            let hint = "write transfer-to \"+7495*\" \"+78001234567\"";
+            self.report.error_hint(node.head(), "to which numbers?", hint);
+        }
+        for arg in &node.args {
+            let Some(text) = self.text(arg, "a number such as \"+7495*\"") else { continue };
+            match NumberPattern::parse(&text.value, self.settings.region) {
+                Some(pattern) => allowed.0.push(pattern),
+                None => {
+                    let message = format!("\"{}\" is no telephone number", text.value);
+                    let hint = "write +, the country code and digits; a * at the end stands for \
+                                any more of them: \"+7495*\"";
+                    self.report.error_hint(text.span, message, hint);
+                }
+            }
+        }
     }
 
     /// The statements in a node's braces.

@@ -181,7 +181,7 @@ impl Reader<'_, '_> {
     }
 
     /// A line without properties and block.
-    fn plain(&mut self, node: &Node) {
+    pub(super) fn plain(&mut self, node: &Node) {
         self.known_props(node, &[]);
         self.no_block(node);
     }
@@ -372,7 +372,7 @@ impl Reader<'_, '_> {
 }
 
 /// A recording that is heard unless the plan says otherwise. It stands where it is missing.
-fn phrase(id: &str, at: Span) -> Spanned<Piece> {
+pub(super) fn phrase(id: &str, at: Span) -> Spanned<Piece> {
     Spanned::new(Piece::Recording(full_id(id)), at)
 }
 

@@ -6,6 +6,7 @@ use super::super::message::{HeaderName, KnownMethod, Method, Request, Response, 
 use super::super::transport::Flow;
 use super::dtmf::{self, Info};
 use super::leg::Stage;
+use super::subscriptions::ALLOW_EVENTS;
 use super::{Agent, SDP};
 use crate::domain::{EndReason, EndedBy, LegId, MediaSession};
 
@@ -37,20 +38,26 @@ impl Agent {
             KnownMethod::Update => self.update(now_ms, server, id, flow, request),
             KnownMethod::Info => self.info(now_ms, server, id, request),
             KnownMethod::PRack => self.prack(now_ms, server, id, request),
+            KnownMethod::Refer => self.refer(now_ms, server, id, request),
+            // A phone that looks after the subscription of its REFER: it ends by itself.
+            KnownMethod::Subscribe => {
+                let response = self.leg_reply(id, &request.headers, Status::BAD_EVENT);
+                let response = response.with(HeaderName::AllowEvents, ALLOW_EVENTS);
+                self.respond(now_ms, server, &response);
+            }
             KnownMethod::Ack
             | KnownMethod::Cancel
             | KnownMethod::Message
             | KnownMethod::Notify
             | KnownMethod::Publish
-            | KnownMethod::Refer
-            | KnownMethod::Register
-            | KnownMethod::Subscribe => {}
+            | KnownMethod::Register => {}
         }
     }
 
     fn bye(&mut self, now_ms: u64, server: u64, id: LegId, request: &Request) {
         let response = self.leg_reply(id, &request.headers, Status::OK);
         self.respond(now_ms, server, &response);
+        self.close_refer(now_ms, id);
         match self.legs.get(&id).map(|leg| &leg.stage) {
             // RFC 3261 §15.1.2: the INVITE still gets its final answer.
             Some(Stage::Pending(_)) => self.caller_gave_up(now_ms, id),
@@ -122,7 +129,7 @@ impl Agent {
         let we_offer = agreed.is_none();
         if let Some((sdp, session)) = agreed {
             response.set_body(SDP, sdp);
-            self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+            self.tell_agreed(id, session);
         } else if let Some(leg) = self.legs.get_mut(&id)
             && let Some(description) = &mut leg.description
         {
@@ -149,7 +156,7 @@ impl Agent {
         self.grant_session(now_ms, id, headers, &mut response);
         if let Some((sdp, session)) = agreed {
             response.set_body(SDP, sdp);
-            self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+            self.tell_agreed(id, session);
         }
         self.respond(now_ms, server, &response);
     }

@@ -37,12 +37,15 @@ impl Agent {
             self.outbox.packets.push((back, busy.to_bytes()));
             return;
         }
+        if request.method.is(KnownMethod::Register) {
+            return self.register(now_ms, flow, back, key, &request);
+        }
         let id = self.open(now_ms, back, &request, key);
         self.dispatch(now_ms, id, flow, request);
     }
 
     /// Opens a server transaction whose answers go out on `flow`.
-    fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
+    pub(super) fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
         let id = self.next_id();
         let reliable = flow.transport().is_reliable();
         let timing = self.settings.timing;
@@ -75,21 +78,16 @@ impl Agent {
             | KnownMethod::Options
             | KnownMethod::Info
             | KnownMethod::Update
-            | KnownMethod::PRack => {}
-            KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
-            // There is no registrar.
-            KnownMethod::Register => {
-                return self.refuse_plainly(now_ms, id, &request, Status::FORBIDDEN);
-            }
-            KnownMethod::Message
-            | KnownMethod::Notify
-            | KnownMethod::Publish
+            | KnownMethod::PRack
             | KnownMethod::Refer
-            | KnownMethod::Subscribe => {
+            | KnownMethod::Subscribe => {}
+            KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
+            KnownMethod::Message | KnownMethod::Notify | KnownMethod::Publish => {
                 let response = self.reply(headers, Status::METHOD_NOT_ALLOWED);
                 return self.respond(now_ms, id, &response.with(HeaderName::Allow, ALLOW));
             }
-            KnownMethod::Ack => return,
+            // Both were dealt with before.
+            KnownMethod::Ack | KnownMethod::Register => return,
         }
         if request.uri.sip().is_none() {
             return self.refuse_plainly(now_ms, id, &request, Status::UNSUPPORTED_URI_SCHEME);
@@ -101,7 +99,14 @@ impl Agent {
         match (to_tag, method) {
             (Some(tag), _) => match self.leg_of(&tag, &request) {
                 Some(leg) => self.in_dialog(now_ms, id, leg, flow, method, &request),
-                None => self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL),
+                None => match self.subscription_of(&tag, headers) {
+                    Some(subscription) if method == KnownMethod::Subscribe => {
+                        self.resubscribe(now_ms, id, subscription, flow, &request);
+                    }
+                    Some(_) | None => {
+                        self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL);
+                    }
+                },
             },
             (None, KnownMethod::Invite) => {
                 if self.is_merged(id, &request) {
@@ -112,6 +117,10 @@ impl Agent {
             (None, KnownMethod::Options) => {
                 let response = self.options(&request, None);
                 self.respond(now_ms, id, &response);
+            }
+            (None, KnownMethod::Subscribe) => self.subscribe(now_ms, id, flow, &request),
+            (None, KnownMethod::Refer) => {
+                self.refuse_plainly(now_ms, id, &request, Status::FORBIDDEN);
             }
             (None, _) => self.refuse_plainly(now_ms, id, &request, Status::NO_SUCH_CALL),
         }

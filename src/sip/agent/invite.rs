@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::super::auth::Verdict;
 use super::super::border::{Offer, RefuseStatus, SipEvent};
 use super::super::dialog::Dialog;
 use super::super::message::body::{self, Session};
@@ -10,14 +11,15 @@ use super::super::offer_answer::{LocalDescription, Refusal, check_offer};
 use super::super::transport::Flow;
 use super::identity::caller_id;
 use super::leg::{Leg, Pending, Provisional, Stage, Unacknowledged};
+use super::register::{Challenge, user_of};
 use super::timers::Due;
 use super::tokens::tag_of;
 use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED};
-use crate::domain::{EndReason, EndedBy, LegId, LocalMedia};
+use crate::domain::{EndReason, EndedBy, LegId, LocalMedia, Login};
 
 /// Who is called: the user part. The parameters of a telephone number that may stand in it
 /// (RFC 3261 §19.1.6: `+78003334455;npdi`) are no part of the number; other users are kept whole.
-fn dialled(uri: &Uri) -> String {
+pub(super) fn dialled(uri: &Uri) -> String {
     let mut user = uri.user().unwrap_or_default();
     let is_number =
         |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b"+-.()*#".contains(&b));
@@ -33,6 +35,14 @@ impl Agent {
         let offer = match self.examine(now_ms, flow, &request) {
             Ok(offer) => offer,
             Err(response) => return self.respond(now_ms, server, &response),
+        };
+        let account = match self.prove_caller(now_ms, flow, &request) {
+            Ok(account) => account,
+            Err(response) => return self.respond(now_ms, server, &response),
+        };
+        let replaces = match self.replaced_by(&request.headers) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse_plainly(now_ms, server, &request, status),
         };
         let id = self.tokens.leg(now_ms);
         let Ok(dialog) = Dialog::answering(&request, &tag_of(id), flow) else {
@@ -54,6 +64,8 @@ impl Agent {
             session: None,
             refreshing: None,
             peer_allows_update,
+            we_called: false,
+            transfer: None,
         };
         self.legs.insert(id, leg);
         if let Some(server) = self.servers.get_mut(&server) {
@@ -63,9 +75,9 @@ impl Agent {
             leg: id,
             dialled,
             caller,
-            account: None,
-            is_near_phone: false,
-            replaces: None,
+            account,
+            is_near_phone: self.registrar.is_registered_from(source.ip()),
+            replaces,
             source,
             local,
         };
@@ -83,7 +95,7 @@ impl Agent {
         let source = flow.remote.ip().to_canonical();
         let exempt = source.is_loopback() || self.settings.trusts(source);
         let room = !self.draining
-            && self.legs.len() < limits.legs_max
+            && self.calls() < limits.legs_max
             && self.admission.admits(now_ms, source, exempt, &limits);
         if !room {
             let busy = self.reply(&request.headers, Status::SERVICE_UNAVAILABLE);
@@ -101,6 +113,31 @@ impl Agent {
         }
         self.check_session(request)?;
         Ok(offer)
+    }
+
+    /// The account of an INVITE that brings credentials. Who brings none is a customer, and is not
+    /// asked for any.
+    fn prove_caller(
+        &mut self,
+        now_ms: u64,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<Option<Login>, Response> {
+        let names = [HeaderName::ProxyAuthorization, HeaderName::Authorization];
+        let headers = &request.headers;
+        let name = user_of(headers.from().ok());
+        let verdict = self.verify(now_ms, flow, request, &names);
+        match verdict {
+            Verdict::Absent => Ok(None),
+            Verdict::Proven(login) if name.parse().as_ref() == Ok(&login) => Ok(Some(login)),
+            // RFC 3261 §22.3: the account may not call in another's name.
+            Verdict::Proven(_) => Err(self.reply(headers, Status::FORBIDDEN)),
+            Verdict::Wrong | Verdict::Stale => {
+                let response = self.reply(headers, Status::PROXY_AUTHENTICATION_REQUIRED);
+                let stale = verdict == Verdict::Stale;
+                Err(self.challenge(now_ms, flow, response, Challenge::Proxy, &name, stale))
+            }
+        }
     }
 
     /// The SDP of an INVITE or UPDATE; 415 if the body is something else.
@@ -150,7 +187,7 @@ impl Agent {
         let mut response = self.leg_reply(leg, headers, status);
         response.headers.copy(&HeaderName::RecordRoute, headers);
         response
-            .with(HeaderName::Contact, self.contact(flow))
+            .with(HeaderName::Contact, self.contact_answering(flow, headers))
             .with(HeaderName::Allow, ALLOW)
             .with(HeaderName::Supported, SUPPORTED)
     }
@@ -197,7 +234,7 @@ impl Agent {
         let reliable = pending.reliable && pending.provisional.is_none();
         leg.description = Some(description);
         if let Some(session) = session {
-            self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+            self.tell_agreed(id, session);
         }
         if reliable {
             self.progress(now_ms, id, sdp, we_offer);
@@ -376,7 +413,7 @@ impl Agent {
         let description = self.legs.get_mut(&id).and_then(|leg| leg.description.as_mut());
         match description.map(|description| description.accept_answer(sdp)) {
             Some(Ok(session)) => {
-                self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+                self.tell_agreed(id, session);
                 true
             }
             Some(Err(refusal)) => {
@@ -396,9 +433,10 @@ impl Agent {
             RefuseStatus::Overloaded { .. } => {
                 (Status::SERVICE_UNAVAILABLE, EndedBy::Server, EndReason::Busy)
             }
-            RefuseStatus::Unauthenticated | RefuseStatus::Forbidden => {
-                (Status::FORBIDDEN, EndedBy::Plan, EndReason::Failed)
+            RefuseStatus::Unauthenticated => {
+                (Status::PROXY_AUTHENTICATION_REQUIRED, EndedBy::Plan, EndReason::Failed)
             }
+            RefuseStatus::Forbidden => (Status::FORBIDDEN, EndedBy::Plan, EndReason::Failed),
             RefuseStatus::Failed => {
                 (Status::SERVER_INTERNAL_ERROR, EndedBy::Server, EndReason::Failed)
             }
@@ -406,6 +444,12 @@ impl Agent {
         let Some(mut response) = self.pending_reply(id, code) else { return };
         if let RefuseStatus::Overloaded { retry_after_s } = status {
             response.headers.push(HeaderName::RetryAfter, retry_after_s.to_string());
+        }
+        if status == RefuseStatus::Unauthenticated
+            && let Some(flow) = self.legs.get(&id).map(|leg| leg.dialog.flow)
+        {
+            let name = user_of(response.headers.from().ok());
+            response = self.challenge(now_ms, flow, response, Challenge::Proxy, &name, false);
         }
         self.finish_pending(now_ms, id, &response, by, reason);
     }

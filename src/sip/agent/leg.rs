@@ -5,9 +5,10 @@ use bytes::Bytes;
 use super::super::dialog::Dialog;
 use super::super::message::Request;
 use super::super::offer_answer::LocalDescription;
+use super::transfer::Transfer;
 use crate::domain::LegId;
 
-/// A call that came to us.
+/// A call that came to us, or one that we made and that was picked up.
 #[derive(Debug)]
 pub struct Leg {
     pub id: LegId,
@@ -22,6 +23,10 @@ pub struct Leg {
     pub refreshing: Option<Refreshing>,
     /// Whether the peer named UPDATE in Allow.
     pub peer_allows_update: bool,
+    /// The INVITE was ours, and so is the Call-ID.
+    pub we_called: bool,
+    /// What the peer's REFER has come to.
+    pub transfer: Option<Transfer>,
 }
 
 /// Our UPDATE or re-INVITE in progress.
@@ -33,9 +38,9 @@ pub struct Refreshing {
 
 #[derive(Debug)]
 pub enum Stage {
-    /// The INVITE has no final answer.
+    /// The INVITE that came has no final answer.
     Pending(Box<Pending>),
-    /// A 2xx was sent.
+    /// A 2xx was sent, or came.
     Up,
     /// The app was told that the call is over. Our BYE is on its way, or waits for the ACK
     /// (RFC 3261 §15: not before it).

@@ -5,7 +5,13 @@
 //! - `incoming`: a request finds its transaction, its method, its call
 //! - `invite`: a new call, from the INVITE to the ACK
 //! - `in_dialog`: what comes during a call
+//! - `dial`: a leg that we dial, over all its INVITEs
+//! - `fork`: one INVITE of ours, from its sending to the last repeated 200
+//! - `transfer`: REFER, and the calls that Replaces names
+//! - `subscriptions`, `dialog_info`: lamps on phones
 //! - `outgoing`: our requests and their answers
+//! - `register`: REGISTER, and who sent a request
+//! - `keepalive`: whether registered phones are there
 //! - `refresh`: session timers
 //! - `identity`: who calls
 //! - `dtmf`: keys by INFO
@@ -13,44 +19,59 @@
 //! - `timers`, `tokens`: timers as data; tags and branches
 
 mod admission;
+mod dial;
+mod dialog_info;
 mod dtmf;
+mod fork;
 mod identity;
 mod in_dialog;
 mod incoming;
 mod invite;
+mod keepalive;
 mod leg;
 mod outgoing;
 mod refresh;
+mod register;
+mod subscriptions;
 mod timers;
 mod tokens;
+mod transfer;
 
+#[cfg(test)]
+mod registrations;
 #[cfg(test)]
 mod scenarios;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use self::admission::Admission;
+use self::dial::Dialling;
 use self::leg::Leg;
 use self::outgoing::Client;
+use self::subscriptions::Subscriptions;
 use self::timers::{Due, Timers};
 use self::tokens::{Digest, Tokens};
+use super::auth::Authenticator;
 use super::border::{SipCommand, SipEvent};
-use super::message::{HeaderName, Headers, Parsed, Response, Status};
+use super::message::{HeaderName, Headers, NameAddr, Parsed, Response, SipUri, Status};
+use super::registrar::Registrar;
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
 use crate::config::Transport;
-use crate::domain::{EndReason, EndedBy, LegId};
+use crate::domain::{Accounts, EndReason, EndedBy, LegId, MediaSession};
 
 /// The Server header.
 const SERVER: &str = concat!("allo/", env!("CARGO_PKG_VERSION"));
 /// The methods that are understood, for Allow.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, SUBSCRIBE, REGISTER";
 /// The extensions that are understood, for Supported.
-const SUPPORTED: &str = "100rel, timer";
+const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 const SDP: &str = "application/sdp";
 
 /// What is to be sent and told, in order.
@@ -73,7 +94,14 @@ pub struct Agent {
     by_call: BTreeMap<Digest, u64>,
     clients: BTreeMap<u64, Client>,
     legs: BTreeMap<LegId, Leg>,
+    /// Legs that we dial, until they are picked up.
+    dialling: BTreeMap<LegId, Dialling>,
+    subscriptions: Subscriptions,
     admission: Admission,
+    registrar: Registrar,
+    authenticator: Authenticator,
+    /// As the phones were last looked after.
+    accounts_seen: Arc<Accounts>,
     draining: bool,
     last_id: u64,
     outbox: Outbox,
@@ -95,6 +123,9 @@ impl Agent {
     /// `secret` makes tags and branches; it must come from a good source.
     pub fn new(settings: SipSettings, secret: [u64; 2]) -> Self {
         Self {
+            registrar: Registrar::new(settings.keepalive_ms),
+            authenticator: Authenticator::new(settings.realm.clone(), settings.digest, secret),
+            accounts_seen: settings.accounts.load_full(),
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),
@@ -103,6 +134,8 @@ impl Agent {
             by_call: BTreeMap::new(),
             clients: BTreeMap::new(),
             legs: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             admission: Admission::default(),
             draining: false,
             last_id: 0,
@@ -139,11 +172,15 @@ impl Agent {
             SipCommand::Hangup { leg } => {
                 self.hang_up(now_ms, leg, EndedBy::Plan, EndReason::HungUp);
             }
-            SipCommand::Dial(_)
-            | SipCommand::AcceptTransfer { .. }
-            | SipCommand::RefuseTransfer { .. }
-            | SipCommand::EndTransfer { .. }
-            | SipCommand::SetLamp { .. } => {}
+            SipCommand::Dial(dial) => self.dial(now_ms, &dial, None),
+            SipCommand::AcceptTransfer { leg } => self.accept_transfer(now_ms, leg),
+            SipCommand::RefuseTransfer { leg, status } => {
+                self.refuse_transfer(now_ms, leg, status);
+            }
+            SipCommand::EndTransfer { leg, succeeded } => {
+                self.end_transfer(now_ms, leg, succeeded);
+            }
+            SipCommand::SetLamp { lamp, state } => self.set_lamp(now_ms, lamp, state),
         }
     }
 
@@ -161,8 +198,15 @@ impl Agent {
                 Due::AckMissing { leg, cseq } => self.ack_missing(now_ms, leg, cseq),
                 Due::RepeatProvisional { leg, rseq } => self.repeat_provisional(now_ms, leg, rseq),
                 Due::PrackMissing { leg, rseq } => self.prack_missing(now_ms, leg, rseq),
+                Due::ForkSilent { client } => self.fork_silent(now_ms, client),
+                Due::RingTimeUp { leg } => self.ring_time_up(now_ms, leg),
+                Due::SubscriptionExpired { id, round } => {
+                    self.subscription_expired(now_ms, id, round);
+                }
                 Due::Refresh { leg, round } => self.refresh(now_ms, leg, round),
                 Due::SessionExpired { leg, round } => self.session_expired(now_ms, leg, round),
+                Due::WatchPhones => self.look_after_phones(now_ms),
+                Due::ProbeMissed { client, contact } => self.probe_missed(client, contact),
             }
         }
     }
@@ -173,6 +217,7 @@ impl Agent {
     }
 
     pub fn outbox(&mut self) -> &mut Outbox {
+        self.outbox.events.extend(self.registrar.take_changes());
         &mut self.outbox
     }
 
@@ -183,7 +228,7 @@ impl Agent {
 
     /// Ends all calls, as well as that can be done without waiting for answers.
     pub fn hang_up_all(&mut self, now_ms: u64) {
-        let legs: Vec<LegId> = self.legs.keys().copied().collect();
+        let legs: Vec<LegId> = self.legs.keys().chain(self.dialling.keys()).copied().collect();
         for leg in legs {
             self.hang_up(now_ms, leg, EndedBy::Server, EndReason::Shutdown);
             // Nobody will be there for an ACK that is still to come.
@@ -195,7 +240,12 @@ impl Agent {
 
     /// Calls, and transactions that are not over.
     pub fn load(&self) -> (usize, usize) {
-        (self.legs.len(), self.servers.len() + self.clients.len())
+        (self.calls(), self.servers.len() + self.clients.len())
+    }
+
+    /// Legs that are up or on their way.
+    fn calls(&self) -> usize {
+        self.legs.len() + self.dialling.len()
     }
 
     // Server transactions.
@@ -275,7 +325,30 @@ impl Agent {
         match flow.transport() {
             Transport::Udp => format!("<sip:allo@{sent_by}>"),
             Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
+            Transport::Tls => format!("<sip:allo@{sent_by};transport=tls>"),
         }
+    }
+
+    fn tell_agreed(&mut self, leg: LegId, session: MediaSession) {
+        let Some(peer) = self.legs.get(&leg).map(|leg| leg.dialog.next_hop().remote.ip()) else {
+            return;
+        };
+        self.outbox.events.push(SipEvent::MediaAgreed { leg, session, peer });
+    }
+
+    /// The Contact of an answer that makes a dialog: a SIPS one to a SIPS caller (RFC 3261
+    /// §12.1.1), with the transport left out (RFC 5630 §3.1.4).
+    fn contact_answering(&self, flow: Flow, headers: &Headers) -> String {
+        let first = |name| headers.addresses(&name).ok()?.into_iter().next();
+        let peer = first(HeaderName::RecordRoute).or_else(|| first(HeaderName::Contact));
+        let named = [headers.to().ok(), peer];
+        let is_sips = |address: &NameAddr| address.uri.sip().is_some_and(SipUri::is_sips);
+        if flow.transport() == Transport::Tls && named.iter().flatten().any(is_sips) {
+            let ip = self.public_ip(flow);
+            let sent_by = super::message::fields::sent_by(ip, flow.local.port());
+            return format!("<sips:allo@{sent_by}>");
+        }
+        self.contact(flow)
     }
 
     fn tell_end(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {

@@ -1,13 +1,15 @@
-//! Our requests inside a dialog, and what is answered to them.
+//! Our requests, and what is answered to them.
 
 use bytes::Bytes;
 
 use super::super::message::{
     HeaderName, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
 };
+use super::super::registrar::ContactId;
 use super::super::transaction::{Step, client};
 use super::super::transport::{Flow, Link};
 use super::Agent;
+use super::fork::Fork;
 use super::leg::Stage;
 use super::timers::Due;
 use crate::domain::{EndReason, EndedBy, LegId};
@@ -16,20 +18,40 @@ use crate::domain::{EndReason, EndedBy, LegId};
 #[derive(Debug)]
 pub(super) struct Client {
     machine: client::Transaction,
-    flow: Flow,
+    pub(super) flow: Flow,
     /// The connection was lost once, and the request sent again.
     resent: bool,
-    method: KnownMethod,
-    cseq: u32,
-    leg: LegId,
-    /// The head of our request, for the ACK to a refusal (RFC 3261 §17.1.1.3).
-    request: Request,
+    pub(super) purpose: Purpose,
+    /// The head of our request, for the ACK to a refusal (RFC 3261 §17.1.1.3) and for CANCEL.
+    pub(super) request: Request,
+}
+
+/// Whom the answer to a request of ours concerns.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// A request inside the dialog of this leg.
+    Leg(LegId),
+    /// An INVITE that is to become a leg.
+    Fork(Box<Fork>),
+    /// A NOTIFY of this subscription.
+    Subscription(u64),
+    /// Is this phone there?
+    Probe(ContactId),
+    /// A CANCEL, a PRACK, the BYE to a phone that came too late: any answer will do.
+    Nothing,
+}
+
+impl Client {
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.machine.unanswered().is_some()
+    }
 }
 
 impl Agent {
     /// Ends a call from our side; the app is told at once.
     pub(super) fn hang_up(&mut self, now_ms: u64, id: LegId, by: EndedBy, reason: EndReason) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        self.settle_transfer(now_ms, id);
+        let Some(leg) = self.legs.get_mut(&id) else { return self.withdraw(now_ms, id) };
         match leg.stage {
             Stage::Pending(ref pending) => {
                 let no_prack = pending.provisional.as_ref().is_some_and(|p| !p.acknowledged);
@@ -57,24 +79,46 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.unacknowledged = None;
         let request = leg.dialog.request(KnownMethod::Bye);
-        self.send_request(now_ms, id, KnownMethod::Bye, request);
+        self.send_request(now_ms, id, request);
     }
 
-    /// Opens a client transaction; gives its id.
+    /// Sends a request inside the dialog of a leg; gives its transaction.
     pub(super) fn send_request(
         &mut self,
         now_ms: u64,
         leg: LegId,
-        method: KnownMethod,
-        mut request: Request,
+        request: Request,
     ) -> Option<u64> {
         let flow = self.legs.get(&leg)?.dialog.next_hop();
+        Some(self.send(now_ms, flow, request, Purpose::Leg(leg)))
+    }
+
+    /// Stamps a request with our Via and sends it; gives its transaction.
+    pub(super) fn send(
+        &mut self,
+        now_ms: u64,
+        flow: Flow,
+        mut request: Request,
+        purpose: Purpose,
+    ) -> u64 {
         let id = self.next_id();
         request.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
         request.headers.push(HeaderName::UserAgent, super::SERVER);
-        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        self.start_client(now_ms, id, flow, request, purpose);
+        id
+    }
+
+    /// Opens a client transaction.
+    pub(super) fn start_client(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        flow: Flow,
+        mut request: Request,
+        purpose: Purpose,
+    ) {
         let reliable = flow.transport().is_reliable();
-        let is_invite = method == KnownMethod::Invite;
+        let is_invite = request.method.is(KnownMethod::Invite);
         let mut steps = Vec::new();
         let machine = client::Transaction::start(
             request.to_bytes(),
@@ -84,10 +128,8 @@ impl Agent {
             &mut steps,
         );
         request.body = Bytes::new();
-        self.clients
-            .insert(id, Client { machine, flow, resent: false, method, cseq, leg, request });
+        self.clients.insert(id, Client { machine, flow, resent: false, purpose, request });
         self.take_client_steps(now_ms, id, steps);
-        Some(id)
     }
 
     fn via(&self, flow: Flow, branch: &str) -> String {
@@ -97,13 +139,19 @@ impl Agent {
     }
 
     /// The ACK to a 2xx is a request of its own (RFC 3261 §13.2.2.4).
-    pub(super) fn send_ack(&mut self, leg: LegId, cseq: u32) {
+    fn send_ack(&mut self, leg: LegId, cseq: u32) {
         let Some(leg) = self.legs.get(&leg) else { return };
         let flow = leg.dialog.next_hop();
-        let mut ack = leg.dialog.request_numbered(KnownMethod::Ack, cseq);
+        let ack = leg.dialog.request_numbered(KnownMethod::Ack, cseq);
+        let ack = self.stamp_ack(flow, ack);
+        self.outbox.packets.push((flow, ack));
+    }
+
+    /// The bytes of an ACK with a branch of its own.
+    pub(super) fn stamp_ack(&mut self, flow: Flow, mut ack: Request) -> Bytes {
         let id = self.next_id();
         ack.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
-        self.outbox.packets.push((flow, ack.to_bytes()));
+        ack.to_bytes()
     }
 
     pub(super) fn drive_client(
@@ -139,6 +187,7 @@ impl Agent {
     /// A connection is gone, or could not be made. Requests without an answer are sent once more,
     /// for which a new connection is made; then they have failed.
     pub fn link_closed(&mut self, now_ms: u64, link: Link) {
+        self.registrar.link_closed(link);
         let of_link = self.clients.iter_mut().filter(|(_, client)| client.flow.link == link);
         let mut failed = Vec::new();
         for (id, client) in of_link {
@@ -159,11 +208,10 @@ impl Agent {
     pub(super) fn response(&mut self, now_ms: u64, response: &Response) {
         let branch = response.headers.via().ok();
         let id = branch.as_ref().and_then(|via| self.tokens.of_branch(via.branch()?));
-        let Some((id, client)) = id.and_then(|id| Some((id, self.clients.get_mut(&id)?))) else {
-            return;
-        };
-        let of_method = response.headers.cseq().is_ok_and(|cseq| cseq.method.is(client.method));
-        if !of_method {
+        let Ok(cseq) = response.headers.cseq() else { return };
+        let Some(id) = id.and_then(|id| self.sharing_branch(id, &cseq.method)) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.request.method != cseq.method {
             return;
         }
         let status = response.status;
@@ -174,14 +222,49 @@ impl Agent {
         // The answer is read before the transaction may be taken away.
         if news && status.is_final() {
             self.answered(now_ms, id, status, Some(response));
+        } else if news {
+            self.fork_progress(now_ms, id, response);
         }
         self.take_client_steps(now_ms, id, steps);
     }
 
+    /// A CANCEL has the branch of its INVITE (RFC 3261 §9.1), but a transaction of its own.
+    fn sharing_branch(&self, id: u64, method: &Method) -> Option<u64> {
+        if !method.is(KnownMethod::Cancel) {
+            return Some(id);
+        }
+        match &self.clients.get(&id)?.purpose {
+            Purpose::Fork(fork) => fork.cancel,
+            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
+                None
+            }
+        }
+    }
+
     /// A final answer, or 408 for none at all.
     fn answered(&mut self, now_ms: u64, id: u64, status: Status, response: Option<&Response>) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let (method, leg, cseq) = (client.method, client.leg, client.cseq);
+        match self.clients.get(&id).map(|client| &client.purpose) {
+            Some(Purpose::Leg(leg)) => self.leg_answered(now_ms, id, *leg, status, response),
+            Some(Purpose::Fork(_)) => self.fork_answered(now_ms, id, status, response),
+            Some(Purpose::Subscription(subscription)) => {
+                self.notify_answered(now_ms, *subscription, status);
+            }
+            Some(Purpose::Probe(contact)) => self.probe_answered(*contact, status),
+            Some(Purpose::Nothing) | None => {}
+        }
+    }
+
+    fn leg_answered(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        leg: LegId,
+        status: Status,
+        response: Option<&Response>,
+    ) {
+        let Some(request) = self.clients.get(&id).map(|client| &client.request) else { return };
+        let Method::Known(method) = request.method else { return };
+        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         match method {
             // Whatever they say, the call is over.
             KnownMethod::Bye => {
@@ -194,11 +277,11 @@ impl Agent {
                 self.refresh_answered(now_ms, id, leg, status, response);
             }
             KnownMethod::Update => self.refresh_answered(now_ms, id, leg, status, response),
+            KnownMethod::Notify => self.transfer_notified(now_ms, id, leg),
             KnownMethod::Ack
             | KnownMethod::Cancel
             | KnownMethod::Info
             | KnownMethod::Message
-            | KnownMethod::Notify
             | KnownMethod::Options
             | KnownMethod::PRack
             | KnownMethod::Publish

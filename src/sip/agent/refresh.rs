@@ -4,14 +4,16 @@ use super::super::message::body::{self, Session};
 use super::super::message::{
     HeaderName, Headers, KnownMethod, Refresher, Request, Response, SessionExpires, Status,
 };
-use super::leg::{Refreshing, SessionTimer, Stage};
+use super::leg::{Leg, Refreshing, SessionTimer, Stage};
 use super::timers::Due;
 use super::{ALLOW, Agent, SDP, SUPPORTED};
 use crate::domain::{EndReason, EndedBy, LegId};
 
 /// After a 491, or while the dialog is busy with something else, we try again so much later
-/// (RFC 3261 §14.1: up to 2 s for the side that does not own the Call-ID).
+/// (RFC 3261 §14.1: up to 2 s for the side that did not make the Call-ID).
 const AGAIN_AFTER_MS: u64 = 1_500;
+/// The same for the side that made the Call-ID: 2.1 to 4 s.
+const CALLER_AGAIN_AFTER_MS: u64 = 3_000;
 
 impl Agent {
     /// RFC 4028 §9: an interval that is too short is refused with 422.
@@ -56,6 +58,14 @@ impl Agent {
         self.set_session(now_ms, id, Some((asked.seconds, refresher == Refresher::Uas)));
     }
 
+    /// Takes the session interval that the 2xx to our INVITE grants, if it does (RFC 4028 §7.2).
+    pub(super) fn adopt_session(&mut self, now_ms: u64, id: LegId, headers: &Headers) {
+        let Ok(Some(granted)) = headers.session_expires() else { return };
+        let interval_s = granted.seconds.max(self.settings.min_session_s);
+        let we_refresh = granted.refresher != Some(Refresher::Uas);
+        self.set_session(now_ms, id, Some((interval_s, we_refresh)));
+    }
+
     /// Starts the session's interval anew.
     fn set_session(&mut self, now_ms: u64, id: LegId, session: Option<(u32, bool)>) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
@@ -89,7 +99,8 @@ impl Agent {
             return;
         }
         if leg.refreshing.is_some() || leg.unacknowledged.is_some() {
-            self.timers.arm(now_ms + AGAIN_AFTER_MS, Due::Refresh { leg: id, round });
+            let again_ms = now_ms + again_after_ms(leg);
+            self.timers.arm(again_ms, Due::Refresh { leg: id, round });
             return;
         }
         let with_offer = !leg.peer_allows_update;
@@ -107,7 +118,7 @@ impl Agent {
         headers.push(HeaderName::MinSe, min_s.to_string());
         headers.push(HeaderName::Allow, ALLOW);
         headers.push(HeaderName::Supported, SUPPORTED);
-        let client = self.send_request(now_ms, id, method, request);
+        let client = self.send_request(now_ms, id, request);
         if let (Some(client), Some(leg)) = (client, self.legs.get_mut(&id)) {
             leg.refreshing = Some(Refreshing { client, with_offer });
         }
@@ -155,7 +166,8 @@ impl Agent {
                 self.refresh(now_ms, id, round);
             }
             (491, Some(_)) => {
-                self.timers.arm(now_ms + AGAIN_AFTER_MS, Due::Refresh { leg: id, round });
+                let again_ms = now_ms + again_after_ms(leg);
+                self.timers.arm(again_ms, Due::Refresh { leg: id, round });
             }
             // RFC 4028 §10 and RFC 3261 §12.2.1.2: the peer has lost the call.
             (408 | 481, _) => {
@@ -165,4 +177,8 @@ impl Agent {
             (_, _) => {}
         }
     }
+}
+
+fn again_after_ms(leg: &Leg) -> u64 {
+    if leg.we_called { CALLER_AGAIN_AFTER_MS } else { AGAIN_AFTER_MS }
 }

@@ -1,4 +1,13 @@
 //! Calls played without sockets: a phone's lines go in, our packets and events come out.
+//!
+//! - this file: calls that come to us
+//! - [`dialled`]: calls that we make
+//! - [`transfers`]: REFER and Replaces
+//! - [`lamps`]: SUBSCRIBE and NOTIFY
+
+mod dialled;
+mod lamps;
+mod transfers;
 
 use bytes::Bytes;
 
@@ -591,7 +600,9 @@ fn what_can_not_be_served_is_refused_with_the_right_words() {
     for (method, extra, body, code, words) in [
         ("FROBNICATE", "", "", 501, "Allow: INVITE"),
         ("MESSAGE", "", "", 405, "Allow: INVITE"),
-        ("REGISTER", "", "", 403, ""),
+        ("REGISTER", "", "", 401, "WWW-Authenticate: Digest"),
+        ("REFER", "Refer-To: <sip:1@a>\r\n", "", 403, ""),
+        ("SUBSCRIBE", "Event: presence\r\n", "", 489, "Allow-Events: dialog"),
         ("BYE", "", "", 481, ""),
         ("OPTIONS", "", "", 200, "Accept: application/sdp"),
         ("OPTIONS", "Require: a\r\nRequire: timer, b\r\n", "", 420, "Unsupported: a, b"),

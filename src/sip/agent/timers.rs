@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::registrar::ContactId;
 use super::super::transaction::{client, server};
 use crate::domain::LegId;
 
@@ -34,6 +35,19 @@ pub enum Due {
         leg: LegId,
         rseq: u32,
     },
+    /// Our INVITE, this client transaction, has been out for a while.
+    ForkSilent {
+        client: u64,
+    },
+    /// A phone that was dialled has rung long enough.
+    RingTimeUp {
+        leg: LegId,
+    },
+    /// Only the newest `round` counts.
+    SubscriptionExpired {
+        id: u64,
+        round: u32,
+    },
     /// RFC 4028 §10. Only the newest `round` counts.
     Refresh {
         leg: LegId,
@@ -42,6 +56,13 @@ pub enum Due {
     SessionExpired {
         leg: LegId,
         round: u32,
+    },
+    /// Phones are to be asked, or forgotten.
+    WatchPhones,
+    /// A phone has had time enough to answer this OPTIONS.
+    ProbeMissed {
+        client: u64,
+        contact: ContactId,
     },
 }
 

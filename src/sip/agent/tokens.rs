@@ -47,6 +47,16 @@ impl Tokens {
         (self.branch(id) == branch).then_some(id)
     }
 
+    /// Our tag in the dialog of a subscription; [`Tokens::of_subscription`] leads back to it.
+    pub fn subscription_tag(&self, id: u64) -> String {
+        format!("s{:016x}{id:x}", self.keyed(&("subscription", id)))
+    }
+
+    pub fn of_subscription(&self, tag: &str) -> Option<u64> {
+        let id = u64::from_str_radix(tag.get(17..)?, 16).ok()?;
+        (self.subscription_tag(id) == tag).then_some(id)
+    }
+
     /// Stands for a long text in a map: hundreds of thousands of finished transactions linger, and
     /// 16 bytes for each are enough. Nobody without the secret can make two texts meet.
     pub fn digest(&self, text: &str) -> Digest {
@@ -85,6 +95,8 @@ mod tests {
         assert_eq!(tokens.of_branch(&tokens.branch(77)), Some(77));
         assert_eq!(tokens.of_branch("z9hG4bK000000000000000077"), None);
         assert_eq!(tokens.of_branch("z9hG4bKж"), None);
+        assert_eq!(tokens.of_subscription(&tokens.subscription_tag(77)), Some(77));
+        assert_eq!(tokens.of_subscription("s000000000000000077"), None);
         let leg = tokens.leg(1_700_000_000_000);
         assert_eq!(leg_of(&tag_of(leg)), Some(leg));
         assert_eq!(leg_of("1"), None);

@@ -70,7 +70,23 @@ header_names! {
     UserAgent "User-Agent";
     Timestamp "Timestamp";
     Reason "Reason";
+    Expires "Expires";
+    MinExpires "Min-Expires";
+    Path "Path";
+    Date "Date";
+    WwwAuthenticate "WWW-Authenticate";
+    Authorization "Authorization";
+    ProxyAuthenticate "Proxy-Authenticate";
+    ProxyAuthorization "Proxy-Authorization";
     Warning "Warning";
+    Event "Event" "o";
+    AllowEvents "Allow-Events" "u";
+    SubscriptionState "Subscription-State";
+    ReferTo "Refer-To" "r";
+    ReferSub "Refer-Sub";
+    Replaces "Replaces";
+    CallInfo "Call-Info";
+    AlertInfo "Alert-Info";
 }
 
 /// One line of a message's head.

@@ -6,6 +6,7 @@
 //! - [`fields`]: typed views of single headers: Via, CSeq, Session-Expires …
 //! - [`uri`]: URIs and name-addrs
 //! - [`method`]: methods and status codes
+//! - [`replaces`]: a dialog named by its ids
 //! - [`body`]: the SDP in a body that may be multipart
 //! - [`grammar`]: tokens, lists, parameters
 //!
@@ -21,6 +22,7 @@ pub mod grammar;
 pub mod headers;
 pub mod method;
 pub mod parse;
+pub mod replaces;
 pub mod uri;
 
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ pub use grammar::{Malformed, Params};
 pub use headers::{Header, HeaderName, Headers};
 pub use method::{KnownMethod, Method, Status};
 pub use parse::parse;
+pub use replaces::Replaces;
 pub use uri::{NameAddr, Scheme, SipUri, Uri};
 
 /// What some bytes turned out to be.

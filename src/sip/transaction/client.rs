@@ -9,6 +9,7 @@
 //! | Completed (INVITE) | D: Linger | 64·T1 | acknowledges repeated refusals |
 //! | Accepted (INVITE) | M: Linger | 64·T1 | passes repeated 2xx up, for another ACK |
 //! | Completed (others) | K: Linger | T4 | swallows repeated answers |
+//! | Abandoned (INVITE) | Linger | 64·T1 | takes a late answer; resends nothing |
 //!
 //! D and K are 0 on a reliable carrier, and A and E do not run there.
 
@@ -51,6 +52,8 @@ enum State {
         ack: Bytes,
     },
     Completed,
+    /// Nobody waits for the answer to this INVITE any more, but one may come.
+    Abandoned,
 }
 
 impl Transaction {
@@ -85,7 +88,8 @@ impl Transaction {
                 self.state = State::Proceeding { request: request.clone() };
                 true
             }
-            State::Sent { .. } | State::Proceeding { .. } => {
+            State::Abandoned if status.is_provisional() => true,
+            State::Sent { .. } | State::Proceeding { .. } | State::Abandoned => {
                 if !self.invite {
                     self.state = State::Completed;
                     self.linger(timing.t4_ms, steps);
@@ -130,15 +134,17 @@ impl Transaction {
             (State::Proceeding { .. }, Timer::GiveUp) if !self.invite => {
                 steps.extend([Step::TimedOut, Step::Finished]);
             }
-            (State::Accepted | State::Refused { .. } | State::Completed, Timer::Linger) => {
-                steps.push(Step::Finished);
-            }
+            (
+                State::Accepted | State::Refused { .. } | State::Completed | State::Abandoned,
+                Timer::Linger,
+            ) => steps.push(Step::Finished),
             (
                 State::Sent { .. }
                 | State::Proceeding { .. }
                 | State::Accepted
                 | State::Refused { .. }
-                | State::Completed,
+                | State::Completed
+                | State::Abandoned,
                 Timer::Resend | Timer::GiveUp | Timer::Linger,
             ) => {}
         }
@@ -148,7 +154,16 @@ impl Transaction {
     pub fn unanswered(&self) -> Option<&Bytes> {
         match &self.state {
             State::Sent { request, .. } | State::Proceeding { request } => Some(request),
-            State::Accepted | State::Refused { .. } | State::Completed => None,
+            State::Accepted | State::Refused { .. } | State::Completed | State::Abandoned => None,
+        }
+    }
+
+    /// Nobody waits for the answer to this INVITE any more: it is not resent, and after 64·T1 no
+    /// answer is expected (RFC 3261 §9.1).
+    pub fn abandon(&mut self, steps: &mut Vec<Step>) {
+        if self.unanswered().is_some() {
+            self.state = State::Abandoned;
+            steps.push(Step::Arm { timer: Timer::Linger, after_ms: self.timing.give_up_ms() });
         }
     }
 
@@ -228,6 +243,19 @@ mod tests {
         let refused = answer(&mut invite, 486);
         assert_eq!(refused, (true, vec![ack.clone(), arm(Timer::Linger, 32_000)]));
         assert_eq!(answer(&mut invite, 486), (false, vec![ack]));
+    }
+
+    #[test]
+    fn an_abandoned_invite_is_not_resent_but_takes_its_answer() {
+        let mut invite = started(true);
+        let mut steps = Vec::new();
+        invite.abandon(&mut steps);
+        assert_eq!(steps, [arm(Timer::Linger, 32_000)]);
+        assert_eq!(fire(&mut invite, Timer::Resend), []);
+        assert_eq!(fire(&mut invite, Timer::GiveUp), []);
+        assert_eq!(answer(&mut invite, 180), (true, vec![]));
+        assert!(answer(&mut invite, 487).0);
+        assert_eq!(fire(&mut invite, Timer::Linger), [Step::Finished]);
     }
 
     #[test]

@@ -1,0 +1,172 @@
+//! A caller who would rather be called back: which number, is it right, goodbye. Until the last
+//! answer the caller stays in the line, and an operator's answer ends the questions.
+
+use crate::domain::{CallFact, EndReason, Key, PhoneNumber, Timestamp};
+use crate::speech::{self, Format, Value};
+
+use super::line::LineRequest;
+use super::{Command, Flow, Waiting};
+
+/// Silence after a question, or after the last digit, that counts as an answer.
+const ANSWER_MS: u64 = 5_000;
+/// How often a question is heard before the caller waits on.
+const TRIES: u8 = 2;
+/// Longer numbers are mistakes.
+const DIGITS_MAX: usize = 20;
+
+/// A question and its answer so far.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    question: Question,
+    failed: u8,
+    /// When the silence has become an answer. `None`: the question is being heard.
+    pub(super) until: Option<Timestamp>,
+}
+
+impl Dialogue {
+    /// The question was heard.
+    pub(super) fn on_heard(&mut self, now: Timestamp) {
+        self.until.get_or_insert(now.plus_ms(ANSWER_MS));
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Question {
+    /// 1: this one; 2: another one.
+    ThisNumber(PhoneNumber),
+    WhichNumber {
+        typed: String,
+    },
+    /// 1: yes; 2: again.
+    IsItRight {
+        number: PhoneNumber,
+        typed: String,
+    },
+}
+
+impl Flow {
+    pub(super) fn begin_callback(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let question = match self.knowledge.caller.number() {
+            Some(number) => Question::ThisNumber(number.clone()),
+            None => Question::WhichNumber { typed: String::new() },
+        };
+        self.ask_callback(question, 0, now, out);
+    }
+
+    fn ask_callback(
+        &mut self,
+        question: Question,
+        failed: u8,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
+        self.cut(out);
+        let spoken = match &question {
+            Question::ThisNumber(_) => vec![self.sentence("phrase/callback-number")],
+            Question::WhichNumber { .. } => vec![self.sentence("phrase/enter-phone")],
+            Question::IsItRight { typed, .. } => {
+                let language = self.knowledge.language;
+                let today = now.in_zone(&self.script.timezone).date();
+                let value = Value::Text(typed.clone());
+                let digits =
+                    speech::speak(language, Format::Digits, &value, today, &self.catalogue);
+                let you_entered = self.sentence("phrase/you-entered");
+                vec![you_entered, digits.ok(), self.sentence("phrase/press-1-if-right")]
+            }
+        };
+        let Waiting::Line(stay) = &mut self.waiting else { return };
+        stay.dialogue = Some(Dialogue { question, failed, until: None });
+        for part in spoken {
+            self.play_if_recorded(part, now, out);
+        }
+        if self.plays.is_empty() {
+            self.on_silence(now, out);
+        }
+    }
+
+    pub(super) fn take_callback_key(&mut self, now: Timestamp, key: Key, out: &mut Vec<Command>) {
+        let Waiting::Line(stay) = &mut self.waiting else { return };
+        let Some(dialogue) = &mut stay.dialogue else { return };
+        match (&mut dialogue.question, key.as_char()) {
+            (Question::ThisNumber(number) | Question::IsItRight { number, .. }, '1') => {
+                let number = number.clone();
+                self.promise_callback(number, now, out);
+            }
+            (Question::ThisNumber(_) | Question::IsItRight { .. }, '2') => {
+                let question = Question::WhichNumber { typed: String::new() };
+                self.ask_callback(question, 0, now, out);
+            }
+            (Question::ThisNumber(_) | Question::IsItRight { .. }, _) => {
+                self.callback_failed(now, out);
+            }
+            (Question::WhichNumber { .. }, '#') => self.end_callback_number(now, out),
+            (Question::WhichNumber { typed }, digit) => {
+                if digit.is_ascii_digit() && typed.len() < DIGITS_MAX {
+                    typed.push(digit);
+                }
+                dialogue.until = Some(now.plus_ms(ANSWER_MS));
+                self.cut(out);
+            }
+        }
+    }
+
+    /// The caller said no more.
+    pub(super) fn on_callback_silence(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let Waiting::Line(stay) = &self.waiting else { return };
+        match stay.dialogue.as_ref().map(|dialogue| &dialogue.question) {
+            Some(Question::WhichNumber { .. }) => self.end_callback_number(now, out),
+            Some(Question::ThisNumber(_) | Question::IsItRight { .. }) => {
+                self.callback_failed(now, out);
+            }
+            None => {}
+        }
+    }
+
+    fn end_callback_number(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let Waiting::Line(stay) = &self.waiting else { return };
+        let Some(Dialogue { question: Question::WhichNumber { typed }, failed, .. }) =
+            &stay.dialogue
+        else {
+            return;
+        };
+        let (typed, failed) = (typed.clone(), *failed);
+        let number = PhoneNumber::parse(&typed, self.region);
+        match number.filter(PhoneNumber::has_possible_length) {
+            Some(number) => {
+                let (variable, digits) = ("callback-number".to_owned(), typed.len());
+                out.push(self.record(CallFact::Entered { variable, digits }));
+                self.ask_callback(Question::IsItRight { number, typed }, failed, now, out);
+            }
+            None => self.callback_failed(now, out),
+        }
+    }
+
+    /// Nothing came, or nothing that makes sense: once more, or on with the waiting.
+    fn callback_failed(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let Waiting::Line(stay) = &mut self.waiting else { return };
+        let Some(Dialogue { question, failed, .. }) = stay.dialogue.take() else { return };
+        let failed = failed + 1;
+        if failed < TRIES {
+            let question = match question {
+                Question::WhichNumber { .. } => Question::WhichNumber { typed: String::new() },
+                Question::ThisNumber(_) | Question::IsItRight { .. } => question,
+            };
+            return self.ask_callback(question, failed, now, out);
+        }
+        stay.comfort.on_heard(now);
+        self.cut(out);
+        let still_busy = self.sentence("phrase/still-busy");
+        self.play_if_recorded(still_busy, now, out);
+    }
+
+    fn promise_callback(&mut self, number: PhoneNumber, now: Timestamp, out: &mut Vec<Command>) {
+        self.requests.push(LineRequest::Callback { number });
+        self.cut(out);
+        let promised = self.sentence("phrase/callback-promised");
+        self.play_if_recorded(promised, now, out);
+        self.waiting = Waiting::LastWords { reason: EndReason::HungUp };
+        if self.plays.is_empty() {
+            self.on_silence(now, out);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Callers, from the offer to the last word of their media.
+
+use std::sync::Arc;
+
+use crate::dialplan::plan::{Block, Group, Script};
+use crate::domain::{
+    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, LegId, Login, Origin, PlayId,
+    RingOutcome, RtpStatistics, Timestamp,
+};
+
+use super::super::acd::Release;
+use super::super::event::{Command, Refusal};
+use super::super::flow::Flow;
+use super::super::knowledge::Knowledge;
+use super::Hub;
+use super::legs::Role;
+use super::talk::Talk;
+
+/// How long the media of an ended call may take to hand in its statistics.
+const CLOSING_MAX_MS: u64 = 2_000;
+
+/// A leg that wants to be answered.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub call: CallId,
+    pub leg: LegId,
+    pub dialled: String,
+    pub caller: CallerId,
+    pub account: Option<Login>,
+    pub is_near_phone: bool,
+}
+
+/// One caller's call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub leg: LegId,
+    pub flow: Flow,
+    pub caller: CallerId,
+    /// Version of the plan that the call follows.
+    pub plan: String,
+    pub stay: Stay,
+    /// How the call comes into the next line.
+    pub origin: Origin,
+    pub refuses_recording: bool,
+    phase: Phase,
+    /// The entry of this call in `Hub::timers`.
+    timer: Option<Timestamp>,
+}
+
+/// Where a caller is, beside the walk through the plan.
+#[derive(Debug, Default)]
+pub(super) enum Stay {
+    #[default]
+    Alone,
+    /// In the line of a group, or (without a group) ringing one operator.
+    Waiting { group: Option<Arc<Group>> },
+    /// With an operator, or on the way to another one.
+    Talking(Talk),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Up,
+    /// We asked for the end and know why.
+    Ending {
+        by: EndedBy,
+        reason: EndReason,
+    },
+    /// Signalling is over; the media's last words are awaited.
+    Closing {
+        by: EndedBy,
+        reason: EndReason,
+        until: Timestamp,
+    },
+}
+
+impl Call {
+    /// We hang up; the first reason counts.
+    pub fn ends_because(&mut self, by: EndedBy, reason: EndReason) {
+        if self.phase == Phase::Up {
+            self.phase = Phase::Ending { by, reason };
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn offer(&mut self, now: Timestamp, offered: Offered, out: &mut Vec<Command>) {
+        if let Some((script, block)) = self.plan.answering(&offered.dialled, self.region) {
+            let (script, block) = (script.clone(), block.clone());
+            return self.offer_to_plan(offered, script, block, out);
+        }
+        match offered.account.clone() {
+            Some(operator) => self.desk_calls(now, offered, operator, out),
+            None => {
+                let is_code = offered.dialled.starts_with('*');
+                let may_be_phone = is_code || offered.is_near_phone;
+                let why =
+                    if may_be_phone { Refusal::Unauthenticated } else { Refusal::UnknownNumber };
+                out.push(Command::Reject { leg: offered.leg, why });
+            }
+        }
+    }
+
+    fn offer_to_plan(
+        &mut self,
+        offered: Offered,
+        script: Arc<Script>,
+        block: Block,
+        out: &mut Vec<Command>,
+    ) {
+        let Offered { call, leg, dialled, caller, .. } = offered;
+        let plan = self.plan.version.clone();
+        let fact = CallFact::Offered {
+            dialled: dialled.clone(),
+            caller: caller.clone(),
+            plan: plan.clone(),
+        };
+        out.push(Command::Record { call, fact });
+        if self.is_draining {
+            return refuse_overloaded(call, leg, out);
+        }
+        let knowledge = Knowledge::new(caller.clone(), dialled, script.language);
+        let flow =
+            Flow::new(call, leg, script, block, self.catalogue.clone(), knowledge, self.region);
+        self.legs.insert(leg, Role::Caller(call));
+        let entry = Call {
+            leg,
+            flow,
+            caller,
+            plan,
+            stay: Stay::Alone,
+            origin: Origin::Called,
+            refuses_recording: false,
+            phase: Phase::Up,
+            timer: None,
+        };
+        self.calls.insert(call, entry);
+        out.push(Command::Answer { leg });
+    }
+
+    pub(super) fn no_room(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
+        match self.legs.get(&leg) {
+            Some(&Role::Caller(call)) => {
+                self.legs.remove(&leg);
+                if self.calls.remove(&call).is_some() {
+                    refuse_overloaded(call, leg, out);
+                }
+            }
+            Some(Role::Desk(_)) => {
+                out.push(Command::Reject { leg, why: Refusal::Overloaded });
+                self.leg_ended(now, leg, EndedBy::Server, EndReason::Busy, out);
+            }
+            Some(_) => self.unanswered(now, leg, RingOutcome::Failed, out),
+            None => {}
+        }
+    }
+
+    pub(super) fn confirmed(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
+        match self.legs.get(&leg) {
+            Some(&Role::Caller(call)) => {
+                self.with(call, now, out, |c, out| c.flow.on_confirmed(now, out));
+            }
+            Some(Role::Desk(_)) => self.desk_confirmed(now, leg, out),
+            Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn key_pressed(
+        &mut self,
+        now: Timestamp,
+        leg: LegId,
+        key: Key,
+        source: KeySource,
+        out: &mut Vec<Command>,
+    ) {
+        match self.legs.get(&leg) {
+            Some(&Role::Caller(call)) => self.with(call, now, out, |c, out| {
+                out.push(Command::Record { call, fact: CallFact::Key { key, source } });
+                c.flow.on_key(now, key, out);
+            }),
+            Some(_) => self.phone_key(leg, key, out),
+            None => {}
+        }
+    }
+
+    pub(super) fn play_ended(
+        &mut self,
+        now: Timestamp,
+        leg: LegId,
+        play: PlayId,
+        cut_after_ms: Option<u64>,
+        out: &mut Vec<Command>,
+    ) {
+        match self.legs.get(&leg) {
+            Some(&Role::Caller(call)) => self.with(call, now, out, |c, out| {
+                c.flow.on_play_ended(now, play, cut_after_ms, out);
+            }),
+            Some(Role::Rung(_)) => self.whispered(now, leg, out),
+            Some(Role::Desk(_)) => self.desk_told(leg, out),
+            Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn leg_ended(
+        &mut self,
+        now: Timestamp,
+        leg: LegId,
+        by: EndedBy,
+        reason: EndReason,
+        out: &mut Vec<Command>,
+    ) {
+        match self.legs.get(&leg) {
+            Some(&Role::Caller(call)) => self.caller_ended(now, call, by, reason, out),
+            Some(_) => self.phone_ended(now, leg, by, out),
+            None => {}
+        }
+    }
+
+    fn caller_ended(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        by: EndedBy,
+        reason: EndReason,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let (by, reason) = match entry.phase {
+            Phase::Up => (by, reason),
+            Phase::Ending { by, reason } | Phase::Closing { by, reason, .. } => (by, reason),
+        };
+        match std::mem::take(&mut entry.stay) {
+            Stay::Alone => {}
+            Stay::Waiting { .. } => {
+                let release =
+                    if by == EndedBy::Caller { Release::Abandoned } else { Release::Lost };
+                self.acd.release(now, call, release, &mut self.acts);
+            }
+            Stay::Talking(talk) => self.caller_left(now, call, talk, out),
+        }
+        self.with(call, now, out, |entry, out| {
+            entry.flow.on_call_ended(out);
+            entry.phase = Phase::Closing { by, reason, until: now.plus_ms(CLOSING_MAX_MS) };
+        });
+    }
+
+    pub(super) fn media_closed(
+        &mut self,
+        leg: LegId,
+        statistics: RtpStatistics,
+        out: &mut Vec<Command>,
+    ) {
+        if let Some(&Role::Caller(call)) = self.legs.get(&leg) {
+            out.push(Command::Record { call, fact: CallFact::Rtp(statistics) });
+            self.close(call, out);
+        }
+    }
+
+    pub(super) fn call_is_due(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        entry.timer = None;
+        if matches!(entry.phase, Phase::Closing { until, .. } if until <= now) {
+            self.close(call, out);
+        } else {
+            self.with(call, now, out, |c, out| c.flow.on_time(now, out));
+        }
+    }
+
+    /// Runs `act` on a call, if it is not over, answers what its walk asks for then, and sets its
+    /// timer anew.
+    pub(super) fn with(
+        &mut self,
+        call: CallId,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+        act: impl FnOnce(&mut Call, &mut Vec<Command>),
+    ) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        act(entry, out);
+        for request in entry.flow.take_requests() {
+            self.answer_request(now, call, request, out);
+        }
+        self.set_timer(now, call);
+    }
+
+    fn set_timer(&mut self, now: Timestamp, call: CallId) {
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let wanted = match entry.phase {
+            Phase::Closing { until, .. } => Some(until),
+            Phase::Up | Phase::Ending { .. } => entry.flow.timer(),
+        };
+        let wanted = wanted.map(|at| at.max(now));
+        if wanted != entry.timer {
+            if let Some(old) = entry.timer {
+                self.timers.remove(&(old, call));
+            }
+            self.timers.extend(wanted.map(|at| (at, call)));
+            entry.timer = wanted;
+        }
+    }
+
+    fn close(&mut self, call: CallId, out: &mut Vec<Command>) {
+        let Some(entry) = self.calls.remove(&call) else { return };
+        self.legs.remove(&entry.leg);
+        if let Some(at) = entry.timer {
+            self.timers.remove(&(at, call));
+        }
+        let (by, reason) = match entry.phase {
+            Phase::Closing { by, reason, .. } | Phase::Ending { by, reason } => (by, reason),
+            Phase::Up => (EndedBy::Server, EndReason::Failed),
+        };
+        out.push(Command::Record { call, fact: CallFact::Ended { by, reason } });
+    }
+}
+
+/// A call that the plan would take and the server can't.
+fn refuse_overloaded(call: CallId, leg: LegId, out: &mut Vec<Command>) {
+    let fact = CallFact::Ended { by: EndedBy::Server, reason: EndReason::Busy };
+    out.extend([Command::Reject { leg, why: Refusal::Overloaded }, Command::Record { call, fact }]);
+}
