@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Login;
+use super::{Login, hash};
 
 /// Which digests a phone is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,18 @@ pub enum DigestChoice {
 #[serde(transparent)]
 pub struct Ha1(pub String);
 
+impl Ha1 {
+    /// The hash for MD5 (RFC 2617 §3.2.2.2).
+    pub fn md5(login: &Login, realm: &str, password: &str) -> Self {
+        Self(hash::md5(&[login.as_str(), realm, password]))
+    }
+
+    /// The hash for SHA-256 (RFC 7616 §3.4.2).
+    pub fn sha256(login: &Login, realm: &str, password: &str) -> Self {
+        Self(hash::sha256(&[login.as_str(), realm, password]))
+    }
+}
+
 impl fmt::Debug for Ha1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ha1(…)")
@@ -43,6 +55,15 @@ pub struct Account {
     pub sha256: Ha1,
     /// `None`: what the settings say for all.
     pub digest: Option<DigestChoice>,
+}
+
+impl Account {
+    /// An account with this password.
+    pub fn new(login: Login, realm: &str, password: &str, digest: Option<DigestChoice>) -> Self {
+        let md5 = Ha1::md5(&login, realm, password);
+        let sha256 = Ha1::sha256(&login, realm, password);
+        Self { login, realm: realm.to_owned(), md5, sha256, digest }
+    }
 }
 
 /// All accounts.

@@ -8,6 +8,7 @@
 //! - [`voice`]: languages and names of recordings
 //! - [`call`]: the facts that make up the life of a call
 //! - [`operator`], [`account`]: the people who take calls, and their SIP accounts
+//! - [`hash`]: what passwords are kept as
 //! - [`contact`]: a stay in a group's line, and the conversation that came of it
 //! - [`decision`]: why this operator was rung and not another
 
@@ -16,6 +17,7 @@ pub mod call;
 pub mod contact;
 pub mod customer;
 pub mod decision;
+pub mod hash;
 pub mod ids;
 pub mod media;
 pub mod operator;

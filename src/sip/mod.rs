@@ -9,13 +9,17 @@
 //! - [`transaction`]: state machines of RFC 3261 §17
 //! - [`dialog`]: what the two ends of a call remember of each other
 //! - [`agent`]: all transactions and calls, without sockets and clocks
+//! - [`auth`](mod@auth): who knows the password
+//! - [`registrar`]: the phones of operators' accounts
 //! - [`sdp`], [`offer_answer`]: session descriptions
 
 pub mod agent;
+pub mod auth;
 pub mod border;
 pub mod dialog;
 pub mod message;
 pub mod offer_answer;
+pub mod registrar;
 pub mod sdp;
 pub mod settings;
 pub mod stack;

@@ -112,6 +112,8 @@ pub struct SipSettings {
     pub digest: DigestChoice,
     /// The realm of our challenges; `allo`.
     pub realm: String,
+    /// How often a registered phone is asked whether it is there; 30,000.
+    pub keepalive_ms: u64,
 }
 
 impl Default for SipSettings {
@@ -128,6 +130,7 @@ impl Default for SipSettings {
             accounts: Arc::default(),
             digest: DigestChoice::default(),
             realm: "allo".to_owned(),
+            keepalive_ms: 30_000,
         }
     }
 }

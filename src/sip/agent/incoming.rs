@@ -37,12 +37,15 @@ impl Agent {
             self.outbox.packets.push((back, busy.to_bytes()));
             return;
         }
+        if request.method.is(KnownMethod::Register) {
+            return self.register(now_ms, flow, back, key, &request);
+        }
         let id = self.open(now_ms, back, &request, key);
         self.dispatch(now_ms, id, flow, request);
     }
 
     /// Opens a server transaction whose answers go out on `flow`.
-    fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
+    pub(super) fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
         let id = self.next_id();
         let reliable = flow.transport().is_reliable();
         let timing = self.settings.timing;
@@ -77,10 +80,6 @@ impl Agent {
             | KnownMethod::Update
             | KnownMethod::PRack => {}
             KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
-            // There is no registrar.
-            KnownMethod::Register => {
-                return self.refuse_plainly(now_ms, id, &request, Status::FORBIDDEN);
-            }
             KnownMethod::Message
             | KnownMethod::Notify
             | KnownMethod::Publish
@@ -89,7 +88,8 @@ impl Agent {
                 let response = self.reply(headers, Status::METHOD_NOT_ALLOWED);
                 return self.respond(now_ms, id, &response.with(HeaderName::Allow, ALLOW));
             }
-            KnownMethod::Ack => return,
+            // Both were dealt with before.
+            KnownMethod::Ack | KnownMethod::Register => return,
         }
         if request.uri.sip().is_none() {
             return self.refuse_plainly(now_ms, id, &request, Status::UNSUPPORTED_URI_SCHEME);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::super::auth::Verdict;
 use super::super::border::{Offer, RefuseStatus, SipEvent};
 use super::super::dialog::Dialog;
 use super::super::message::body::{self, Session};
@@ -10,10 +11,11 @@ use super::super::offer_answer::{LocalDescription, Refusal, check_offer};
 use super::super::transport::Flow;
 use super::identity::caller_id;
 use super::leg::{Leg, Pending, Provisional, Stage, Unacknowledged};
+use super::register::{Challenge, user_of};
 use super::timers::Due;
 use super::tokens::tag_of;
 use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED};
-use crate::domain::{EndReason, EndedBy, LegId, LocalMedia};
+use crate::domain::{EndReason, EndedBy, LegId, LocalMedia, Login};
 
 /// Who is called: the user part. The parameters of a telephone number that may stand in it
 /// (RFC 3261 §19.1.6: `+78003334455;npdi`) are no part of the number; other users are kept whole.
@@ -32,6 +34,10 @@ impl Agent {
     pub(super) fn new_call(&mut self, now_ms: u64, server: u64, flow: Flow, request: Request) {
         let offer = match self.examine(now_ms, flow, &request) {
             Ok(offer) => offer,
+            Err(response) => return self.respond(now_ms, server, &response),
+        };
+        let account = match self.prove_caller(now_ms, flow, &request) {
+            Ok(account) => account,
             Err(response) => return self.respond(now_ms, server, &response),
         };
         let id = self.tokens.leg(now_ms);
@@ -63,8 +69,8 @@ impl Agent {
             leg: id,
             dialled,
             caller,
-            account: None,
-            is_near_phone: false,
+            account,
+            is_near_phone: self.registrar.is_registered_from(source.ip()),
             replaces: None,
             source,
             local,
@@ -101,6 +107,31 @@ impl Agent {
         }
         self.check_session(request)?;
         Ok(offer)
+    }
+
+    /// The account of an INVITE that brings credentials. Who brings none is a customer, and is not
+    /// asked for any.
+    fn prove_caller(
+        &mut self,
+        now_ms: u64,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<Option<Login>, Response> {
+        let names = [HeaderName::ProxyAuthorization, HeaderName::Authorization];
+        let headers = &request.headers;
+        let name = user_of(headers.from().ok());
+        let verdict = self.verify(now_ms, flow, request, &names);
+        match verdict {
+            Verdict::Absent => Ok(None),
+            Verdict::Proven(login) if name.parse().as_ref() == Ok(&login) => Ok(Some(login)),
+            // RFC 3261 §22.3: the account may not call in another's name.
+            Verdict::Proven(_) => Err(self.reply(headers, Status::FORBIDDEN)),
+            Verdict::Wrong | Verdict::Stale => {
+                let response = self.reply(headers, Status::PROXY_AUTHENTICATION_REQUIRED);
+                let stale = verdict == Verdict::Stale;
+                Err(self.challenge(now_ms, flow, response, Challenge::Proxy, &name, stale))
+            }
+        }
     }
 
     /// The SDP of an INVITE or UPDATE; 415 if the body is something else.
@@ -396,9 +427,10 @@ impl Agent {
             RefuseStatus::Overloaded { .. } => {
                 (Status::SERVICE_UNAVAILABLE, EndedBy::Server, EndReason::Busy)
             }
-            RefuseStatus::Unauthenticated | RefuseStatus::Forbidden => {
-                (Status::FORBIDDEN, EndedBy::Plan, EndReason::Failed)
+            RefuseStatus::Unauthenticated => {
+                (Status::PROXY_AUTHENTICATION_REQUIRED, EndedBy::Plan, EndReason::Failed)
             }
+            RefuseStatus::Forbidden => (Status::FORBIDDEN, EndedBy::Plan, EndReason::Failed),
             RefuseStatus::Failed => {
                 (Status::SERVER_INTERNAL_ERROR, EndedBy::Server, EndReason::Failed)
             }
@@ -406,6 +438,12 @@ impl Agent {
         let Some(mut response) = self.pending_reply(id, code) else { return };
         if let RefuseStatus::Overloaded { retry_after_s } = status {
             response.headers.push(HeaderName::RetryAfter, retry_after_s.to_string());
+        }
+        if status == RefuseStatus::Unauthenticated
+            && let Some(flow) = self.legs.get(&id).map(|leg| leg.dialog.flow)
+        {
+            let name = user_of(response.headers.from().ok());
+            response = self.challenge(now_ms, flow, response, Challenge::Proxy, &name, false);
         }
         self.finish_pending(now_ms, id, &response, by, reason);
     }

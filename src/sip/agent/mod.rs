@@ -6,6 +6,8 @@
 //! - `invite`: a new call, from the INVITE to the ACK
 //! - `in_dialog`: what comes during a call
 //! - `outgoing`: our requests and their answers
+//! - `register`: REGISTER, and who sent a request
+//! - `keepalive`: whether registered phones are there
 //! - `refresh`: session timers
 //! - `identity`: who calls
 //! - `dtmf`: keys by INFO
@@ -18,9 +20,11 @@ mod identity;
 mod in_dialog;
 mod incoming;
 mod invite;
+mod keepalive;
 mod leg;
 mod outgoing;
 mod refresh;
+mod register;
 mod timers;
 mod tokens;
 
@@ -29,6 +33,7 @@ mod scenarios;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -37,18 +42,20 @@ use self::leg::Leg;
 use self::outgoing::Client;
 use self::timers::{Due, Timers};
 use self::tokens::{Digest, Tokens};
+use super::auth::Authenticator;
 use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, Parsed, Response, Status};
+use super::registrar::Registrar;
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
 use super::transport::Flow;
 use crate::config::Transport;
-use crate::domain::{EndReason, EndedBy, LegId};
+use crate::domain::{Accounts, EndReason, EndedBy, LegId};
 
 /// The Server header.
 const SERVER: &str = concat!("allo/", env!("CARGO_PKG_VERSION"));
 /// The methods that are understood, for Allow.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
 /// The extensions that are understood, for Supported.
 const SUPPORTED: &str = "100rel, timer";
 const SDP: &str = "application/sdp";
@@ -74,6 +81,10 @@ pub struct Agent {
     clients: BTreeMap<u64, Client>,
     legs: BTreeMap<LegId, Leg>,
     admission: Admission,
+    registrar: Registrar,
+    authenticator: Authenticator,
+    /// As the phones were last looked after.
+    accounts_seen: Arc<Accounts>,
     draining: bool,
     last_id: u64,
     outbox: Outbox,
@@ -95,6 +106,9 @@ impl Agent {
     /// `secret` makes tags and branches; it must come from a good source.
     pub fn new(settings: SipSettings, secret: [u64; 2]) -> Self {
         Self {
+            registrar: Registrar::new(settings.keepalive_ms),
+            authenticator: Authenticator::new(settings.realm.clone(), settings.digest, secret),
+            accounts_seen: settings.accounts.load_full(),
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),
@@ -163,6 +177,8 @@ impl Agent {
                 Due::PrackMissing { leg, rseq } => self.prack_missing(now_ms, leg, rseq),
                 Due::Refresh { leg, round } => self.refresh(now_ms, leg, round),
                 Due::SessionExpired { leg, round } => self.session_expired(now_ms, leg, round),
+                Due::WatchPhones => self.look_after_phones(now_ms),
+                Due::ProbeMissed { client, contact } => self.probe_missed(client, contact),
             }
         }
     }
@@ -173,6 +189,7 @@ impl Agent {
     }
 
     pub fn outbox(&mut self) -> &mut Outbox {
+        self.outbox.events.extend(self.registrar.take_changes());
         &mut self.outbox
     }
 

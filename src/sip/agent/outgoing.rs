@@ -1,10 +1,11 @@
-//! Our requests inside a dialog, and what is answered to them.
+//! Our requests, and what is answered to them.
 
 use bytes::Bytes;
 
 use super::super::message::{
     HeaderName, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
 };
+use super::super::registrar::ContactId;
 use super::super::transaction::{Step, client};
 use super::super::transport::{Flow, Link};
 use super::Agent;
@@ -19,11 +20,24 @@ pub(super) struct Client {
     flow: Flow,
     /// The connection was lost once, and the request sent again.
     resent: bool,
-    method: KnownMethod,
-    cseq: u32,
-    leg: LegId,
+    purpose: Purpose,
     /// The head of our request, for the ACK to a refusal (RFC 3261 §17.1.1.3).
     request: Request,
+}
+
+/// Whom the answer to a request of ours concerns.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// A request inside the dialog of this leg.
+    Leg(LegId),
+    /// Is this phone there?
+    Probe(ContactId),
+}
+
+impl Client {
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.machine.unanswered().is_some()
+    }
 }
 
 impl Agent {
@@ -57,24 +71,33 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.unacknowledged = None;
         let request = leg.dialog.request(KnownMethod::Bye);
-        self.send_request(now_ms, id, KnownMethod::Bye, request);
+        self.send_request(now_ms, id, request);
     }
 
-    /// Opens a client transaction; gives its id.
+    /// Sends a request inside the dialog of a leg; gives its transaction.
     pub(super) fn send_request(
         &mut self,
         now_ms: u64,
         leg: LegId,
-        method: KnownMethod,
-        mut request: Request,
+        request: Request,
     ) -> Option<u64> {
         let flow = self.legs.get(&leg)?.dialog.next_hop();
+        Some(self.send(now_ms, flow, request, Purpose::Leg(leg)))
+    }
+
+    /// Stamps a request with our Via and sends it; gives its transaction.
+    pub(super) fn send(
+        &mut self,
+        now_ms: u64,
+        flow: Flow,
+        mut request: Request,
+        purpose: Purpose,
+    ) -> u64 {
         let id = self.next_id();
         request.headers.push_front(HeaderName::Via, self.via(flow, &self.tokens.branch(id)));
         request.headers.push(HeaderName::UserAgent, super::SERVER);
-        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let reliable = flow.transport().is_reliable();
-        let is_invite = method == KnownMethod::Invite;
+        let is_invite = request.method.is(KnownMethod::Invite);
         let mut steps = Vec::new();
         let machine = client::Transaction::start(
             request.to_bytes(),
@@ -84,10 +107,9 @@ impl Agent {
             &mut steps,
         );
         request.body = Bytes::new();
-        self.clients
-            .insert(id, Client { machine, flow, resent: false, method, cseq, leg, request });
+        self.clients.insert(id, Client { machine, flow, resent: false, purpose, request });
         self.take_client_steps(now_ms, id, steps);
-        Some(id)
+        id
     }
 
     fn via(&self, flow: Flow, branch: &str) -> String {
@@ -139,6 +161,7 @@ impl Agent {
     /// A connection is gone, or could not be made. Requests without an answer are sent once more,
     /// for which a new connection is made; then they have failed.
     pub fn link_closed(&mut self, now_ms: u64, link: Link) {
+        self.registrar.link_closed(link);
         let of_link = self.clients.iter_mut().filter(|(_, client)| client.flow.link == link);
         let mut failed = Vec::new();
         for (id, client) in of_link {
@@ -162,7 +185,8 @@ impl Agent {
         let Some((id, client)) = id.and_then(|id| Some((id, self.clients.get_mut(&id)?))) else {
             return;
         };
-        let of_method = response.headers.cseq().is_ok_and(|cseq| cseq.method.is(client.method));
+        let method = &client.request.method;
+        let of_method = response.headers.cseq().is_ok_and(|cseq| cseq.method == *method);
         if !of_method {
             return;
         }
@@ -180,8 +204,24 @@ impl Agent {
 
     /// A final answer, or 408 for none at all.
     fn answered(&mut self, now_ms: u64, id: u64, status: Status, response: Option<&Response>) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let (method, leg, cseq) = (client.method, client.leg, client.cseq);
+        match self.clients.get(&id).map(|client| client.purpose) {
+            Some(Purpose::Leg(leg)) => self.leg_answered(now_ms, id, leg, status, response),
+            Some(Purpose::Probe(contact)) => self.probe_answered(contact, status),
+            None => {}
+        }
+    }
+
+    fn leg_answered(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        leg: LegId,
+        status: Status,
+        response: Option<&Response>,
+    ) {
+        let Some(request) = self.clients.get(&id).map(|client| &client.request) else { return };
+        let Method::Known(method) = request.method else { return };
+        let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         match method {
             // Whatever they say, the call is over.
             KnownMethod::Bye => {

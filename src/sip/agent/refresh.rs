@@ -107,7 +107,7 @@ impl Agent {
         headers.push(HeaderName::MinSe, min_s.to_string());
         headers.push(HeaderName::Allow, ALLOW);
         headers.push(HeaderName::Supported, SUPPORTED);
-        let client = self.send_request(now_ms, id, method, request);
+        let client = self.send_request(now_ms, id, request);
         if let (Some(client), Some(leg)) = (client, self.legs.get_mut(&id)) {
             leg.refreshing = Some(Refreshing { client, with_offer });
         }

@@ -591,7 +591,7 @@ fn what_can_not_be_served_is_refused_with_the_right_words() {
     for (method, extra, body, code, words) in [
         ("FROBNICATE", "", "", 501, "Allow: INVITE"),
         ("MESSAGE", "", "", 405, "Allow: INVITE"),
-        ("REGISTER", "", "", 403, ""),
+        ("REGISTER", "", "", 401, "WWW-Authenticate: Digest"),
         ("BYE", "", "", 481, ""),
         ("OPTIONS", "", "", 200, "Accept: application/sdp"),
         ("OPTIONS", "Require: a\r\nRequire: timer, b\r\n", "", 420, "Unsupported: a, b"),

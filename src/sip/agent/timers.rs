@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::registrar::ContactId;
 use super::super::transaction::{client, server};
 use crate::domain::LegId;
 
@@ -42,6 +43,13 @@ pub enum Due {
     SessionExpired {
         leg: LegId,
         round: u32,
+    },
+    /// Phones are to be asked, or forgotten.
+    WatchPhones,
+    /// A phone has had time enough to answer this OPTIONS.
+    ProbeMissed {
+        client: u64,
+        contact: ContactId,
     },
 }
 

@@ -70,6 +70,14 @@ header_names! {
     UserAgent "User-Agent";
     Timestamp "Timestamp";
     Reason "Reason";
+    Expires "Expires";
+    MinExpires "Min-Expires";
+    Path "Path";
+    Date "Date";
+    WwwAuthenticate "WWW-Authenticate";
+    Authorization "Authorization";
+    ProxyAuthenticate "Proxy-Authenticate";
+    ProxyAuthorization "Proxy-Authorization";
     Warning "Warning";
 }
 
