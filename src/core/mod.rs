@@ -6,6 +6,7 @@
 //! - [`flow`]: one call's walk through the plan
 //! - [`knowledge`]: what a call knows of its caller; the names that a plan may use
 //! - [`condition`]: whether an `if` holds
+//! - [`service_level`]: what reports count, from stays in the line and conversations
 
 pub mod acd;
 pub mod condition;
@@ -13,6 +14,7 @@ pub mod event;
 pub mod flow;
 pub mod hub;
 pub mod knowledge;
+pub mod service_level;
 
 pub use event::{Command, Event, LookupAnswer, LookupRequest};
 pub use hub::Hub;

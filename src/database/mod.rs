@@ -57,6 +57,8 @@ pub enum DatabaseError {
     FromTheFuture { database: DatabaseUrl },
     #[error("{database} can't be brought up to date: {why}")]
     Migration { database: DatabaseUrl, why: String },
+    #[error("there are more than {max} rows; choose a shorter time")]
+    TooMuch { max: usize },
     #[error("database: {0}")]
     Query(#[from] sqlx::Error),
 }

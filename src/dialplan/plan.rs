@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -331,6 +332,38 @@ pub enum Formula {
     LateAbandonsCount,
     /// AnT / (An + Ab − AbS)
     WithoutShortAbandons,
+}
+
+impl Formula {
+    pub const ALL: [Self; 4] =
+        [Self::OfOffered, Self::OfAnswered, Self::LateAbandonsCount, Self::WithoutShortAbandons];
+
+    /// As plans and reports name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OfOffered => "of-offered",
+            Self::OfAnswered => "of-answered",
+            Self::LateAbandonsCount => "late-abandons-count",
+            Self::WithoutShortAbandons => "without-short-abandons",
+        }
+    }
+}
+
+impl fmt::Display for Formula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Formula {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|formula| formula.name() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            format!("\"{text}\" is not a formula: {known}")
+        })
+    }
 }
 
 /// `tips "tip" every="20s"`: recordings of a folder, none twice until all were heard.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,31 @@ pub enum DigestChoice {
     Sha256,
     /// Both, SHA-256 first. Some phones give up when they see two.
     Both,
+}
+
+impl DigestChoice {
+    pub const ALL: [Self; 3] = [Self::Md5, Self::Sha256, Self::Both];
+}
+
+impl fmt::Display for DigestChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Md5 => "md5",
+            Self::Sha256 => "sha-256",
+            Self::Both => "both",
+        })
+    }
+}
+
+impl FromStr for DigestChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|choice| choice.to_string() == text)
+            .ok_or_else(|| format!("\"{text}\" is not a digest: md5, sha-256 or both"))
+    }
 }
 
 /// The hash of `login:realm:password`, hexadecimal in small letters: as good as the password for

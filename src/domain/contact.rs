@@ -1,5 +1,7 @@
 //! A caller's stay in a group's line, and the conversation that came of it: what reports count.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Login, Timestamp};
@@ -34,6 +36,20 @@ pub enum LineOutcome {
     Full,
     /// The call ended for another reason: a failure, the shutdown.
     Lost,
+}
+
+/// For people: `answered`.
+impl fmt::Display for LineOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answered => "answered",
+            Self::Abandoned => "the caller hung up",
+            Self::Callback => "will be called back",
+            Self::Nobody => "nobody was logged in",
+            Self::Full => "the line was full",
+            Self::Lost => "lost",
+        })
+    }
 }
 
 /// One stay in a group's line. Written when it ends.

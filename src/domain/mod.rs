@@ -1,7 +1,7 @@
 //! The nouns that every part of the house shares. Pure: no socket, no clock, no database.
 //!
 //! - [`ids`]: identifiers as types of their own
-//! - [`time`]: the one [`Timestamp`]
+//! - [`time`]: the one [`Timestamp`]; how a [`Span`] of time is shown
 //! - [`phone`]: E.164 numbers, caller IDs, and [`Pii`], which masks them in logs
 //! - [`customer`]: what the CRM knows: [`Customer`], [`Order`], [`Money`]
 //! - [`media`]: codecs, keys and what an offer and its answer agreed on
@@ -34,5 +34,5 @@ pub use ids::{CallId, LegId, LookupId, PlayId};
 pub use media::{Codec, Direction, EventPayload, Key, LocalMedia, MediaSession};
 pub use operator::{Attendance, Extension, Login, Operator, PhoneState, RingOutcome, Role};
 pub use phone::{CallerId, PhoneNumber, Pii, Region};
-pub use time::Timestamp;
+pub use time::{Span, Timestamp};
 pub use voice::{Language, RecordingId};

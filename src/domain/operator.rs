@@ -112,6 +112,30 @@ pub enum Role {
     Supervisor,
 }
 
+impl Role {
+    pub const ALL: [Self; 2] = [Self::Operator, Self::Supervisor];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Operator => "operator",
+            Self::Supervisor => "supervisor",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.to_string() == text)
+            .ok_or_else(|| format!("\"{text}\" is not a role: operator or supervisor"))
+    }
+}
+
 /// A person who takes calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -169,6 +193,20 @@ pub enum RingOutcome {
     Failed,
     /// We stopped ringing: the caller left, or somebody else answered.
     Withdrawn,
+}
+
+/// For people: `no answer`.
+impl fmt::Display for RingOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAnswer => "no answer",
+            Self::Busy => "busy",
+            Self::Rejected => "rejected",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "the phone failed",
+            Self::Withdrawn => "no longer needed",
+        })
+    }
 }
 
 #[cfg(test)]

@@ -38,12 +38,54 @@ impl From<&Zoned> for Timestamp {
     }
 }
 
+/// A length of time as people read it: `0 s`, `400 ms`, `73 s`, `12 min`, `1 h 5 min`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub ms: u64,
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rounded = |unit_ms: u64| (self.ms.saturating_add(unit_ms / 2)) / unit_ms;
+        match self.ms {
+            0 => f.write_str("0 s"),
+            1..1_000 => write!(f, "{} ms", self.ms),
+            1_000..600_000 => write!(f, "{} s", rounded(1_000)),
+            600_000..3_570_000 => write!(f, "{} min", rounded(60_000)),
+            _ => {
+                let minutes = rounded(60_000);
+                write!(f, "{} h {} min", minutes / 60, minutes % 60)
+            }
+        }
+    }
+}
+
 /// RFC 3339 in UTC.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(at) => at.fmt(f),
             Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_as_exact_as_people_want_them() {
+        for (ms, shown) in [
+            (0, "0 s"),
+            (400, "400 ms"),
+            (1_499, "1 s"),
+            (73_000, "73 s"),
+            (720_000, "12 min"),
+            (3_599_000, "1 h 0 min"),
+            (3_900_000, "1 h 5 min"),
+        ] {
+            assert_eq!(Span { ms }.to_string(), shown);
         }
     }
 }

@@ -55,6 +55,9 @@ pub struct CallFilter {
     pub caller: Option<String>,
     /// Only this call.
     pub id: Option<CallId>,
+    /// Only calls whose id begins so: small hexadecimal digits and dashes, other characters match
+    /// nothing.
+    pub id_begins: Option<String>,
     /// At most so many, and never more than 10,000. 100 unless said otherwise.
     pub limit: u32,
     /// Whether to read the events too; yes unless said otherwise.
@@ -63,7 +66,15 @@ pub struct CallFilter {
 
 impl Default for CallFilter {
     fn default() -> Self {
-        Self { since: None, until: None, caller: None, id: None, limit: 100, events: true }
+        Self {
+            since: None,
+            until: None,
+            caller: None,
+            id: None,
+            id_begins: None,
+            limit: 100,
+            events: true,
+        }
     }
 }
 
@@ -80,6 +91,11 @@ impl Store {
             }
             if let Some(id) = filter.id {
                 query.push(" and id = ").push_bind(id.to_string());
+            }
+            if let Some(beginning) = &filter.id_begins {
+                // `%` and `_` would match anything.
+                let plain = beginning.replace(['%', '_', '\\'], "?");
+                query.push(" and id like ").push_bind(format!("{plain}%"));
             }
             query.push(" order by started_ms desc, id desc limit ");
             query.push_bind(i64::from(filter.limit.min(CALLS_MAX)));
@@ -165,7 +181,7 @@ impl Store {
     }
 }
 
-fn uuid(text: &str) -> Result<Uuid, sqlx::Error> {
+pub(super) fn uuid(text: &str) -> Result<Uuid, sqlx::Error> {
     text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
@@ -179,7 +195,7 @@ pub(super) fn caller_columns(caller: &CallerId) -> (&'static str, String) {
     (kind, caller.full().to_owned())
 }
 
-fn caller(kind: &str, text: String) -> CallerId {
+pub(super) fn caller(kind: &str, text: String) -> CallerId {
     match kind {
         "anonymous" => CallerId::Anonymous,
         "number" => match PhoneNumber::parse(&text, Region::default()) {
@@ -198,6 +214,6 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
     }
 }
 
-fn from_word<T: DeserializeOwned>(word: String) -> Option<T> {
+pub(super) fn from_word<T: DeserializeOwned>(word: String) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(word)).ok()
 }

@@ -1,14 +1,23 @@
-//! Call records: what happened to every call.
+//! What outlives the process: call records, operators, what callers heard.
 //!
-//! - [`calls`]: reading them, closing those that a crash left open
+//! - [`calls`]: reading call records, closing those that a crash left open
 //! - [`writer`]: writing them in batches without ever holding up a call
+//! - [`visits`]: stays in the line and conversations, which reports count
+//! - [`operators`]: the people who take calls, and whether they want calls now
+//! - [`tips`]: which tips a caller heard
 
 pub mod calls;
+pub mod operators;
+pub mod tips;
+pub mod visits;
 pub mod writer;
 
 use std::time::Duration;
 
 pub use calls::{CallEvent, CallFilter, CallRecord};
+pub use operators::{OperatorError, StoredOperator};
+pub use tips::TipHeard;
+pub use visits::{ConversationRecord, VisitRecord};
 pub use writer::{CallWriter, WriterLimits};
 
 use crate::config::DatabaseUrl;

@@ -3,7 +3,7 @@
 //! A fact goes into a queue in memory; one task takes what has gathered there and writes it in one
 //! transaction. While the database is locked or away the task tries again and the queue keeps the
 //! facts. When the queue is nearly full, details are dropped and counted; the facts that open and
-//! close a call have the last tenth of it for themselves.
+//! close a call, and those that reports count, have the last tenth of it for themselves.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +14,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::calls::{caller_columns, word};
+use super::visits::{add_conversations, add_visits};
 use crate::database::{Pool, on_pool};
-use crate::domain::{CallFact, CallId, Timestamp};
+use crate::domain::{CallFact, CallId, Conversation, Timestamp, Visit};
 
 /// Rows that one insert statement carries; 11 columns stay below the 32,766 parameters of SQLite.
 const ROWS_PER_STATEMENT: usize = 500;
@@ -95,9 +96,11 @@ impl CallWriter {
         let Shared { limits, wake, .. } = &*self.shared;
         let mut queue = self.shared.queue();
         let max = match fact {
-            CallFact::Offered { .. } | CallFact::Answered | CallFact::Ended { .. } => {
-                limits.queue_max
-            }
+            CallFact::Offered { .. }
+            | CallFact::Answered
+            | CallFact::LeftLine(_)
+            | CallFact::Conversed(_)
+            | CallFact::Ended { .. } => limits.queue_max,
             _ => limits.queue_max - limits.queue_max / 10,
         };
         if queue.closing || queue.facts.len() >= max {
@@ -300,7 +303,7 @@ impl RowChange {
 }
 
 /// PostgreSQL has no NUL in texts, and a caller may send one.
-fn storable(text: &str) -> String {
+pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }
 
@@ -317,6 +320,7 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
         change.apply(queued);
     }
     let changes: Vec<(CallId, RowChange)> = changes.into_iter().collect();
+    let (visits, conversations) = (visits_of(batch), conversations_of(batch));
     on_pool!(pool, |pool, begin| {
         let mut transaction = pool.begin_with(begin).await?;
         for rows in changes.chunks(ROWS_PER_STATEMENT) {
@@ -360,6 +364,32 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
             query.push(" on conflict (call_id, seq) do nothing");
             query.build().persistent(false).execute(&mut *transaction).await?;
         }
+        for rows in visits.chunks(ROWS_PER_STATEMENT) {
+            let query = &mut add_visits(rows);
+            query.build().persistent(false).execute(&mut *transaction).await?;
+        }
+        for rows in conversations.chunks(ROWS_PER_STATEMENT) {
+            let query = &mut add_conversations(rows);
+            query.build().persistent(false).execute(&mut *transaction).await?;
+        }
         transaction.commit().await
     })
+}
+
+/// The stays in a line of a batch, each with its call and number.
+fn visits_of(batch: &[Queued]) -> Vec<(CallId, i64, &Visit)> {
+    let of_line = batch.iter().filter_map(|queued| match &queued.fact {
+        CallFact::LeftLine(visit) => Some((queued.call, queued.seq, visit)),
+        _ => None,
+    });
+    of_line.collect()
+}
+
+/// The conversations of a batch.
+fn conversations_of(batch: &[Queued]) -> Vec<(CallId, i64, &Conversation)> {
+    let conversations = batch.iter().filter_map(|queued| match &queued.fact {
+        CallFact::Conversed(talk) => Some((queued.call, queued.seq, talk)),
+        _ => None,
+    });
+    conversations.collect()
 }

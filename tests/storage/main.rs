@@ -1,6 +1,7 @@
-//! Call records and the CRM against real databases: the same contract on SQLite and on PostgreSQL.
+//! Call records, operators and the CRM against real databases: the same contract on SQLite and on PostgreSQL.
 
 mod embedded_crm;
+mod operators;
 mod postgres;
 mod sql_crm;
 mod store;
