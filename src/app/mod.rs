@@ -5,6 +5,7 @@
 //! - [`plans`]: dialplans and recordings, from folders to checked values
 //! - [`people`]: operators and tips, between the database and the hub
 //! - [`outside`]: the way to numbers outside
+//! - [`old_recordings`]: conversations are not kept for ever
 //! - [`memory`]: what a burst of calls leaves free
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
@@ -12,6 +13,7 @@
 pub mod clock;
 pub mod event_loop;
 pub mod memory;
+pub mod old_recordings;
 pub mod outside;
 pub mod people;
 pub mod plans;

@@ -24,7 +24,7 @@ use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs, Question};
 use super::outside::Outside;
 use super::people::Keeper;
-use super::{memory, plans, reload};
+use super::{memory, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
@@ -114,6 +114,7 @@ impl Server {
         let inputs = Inputs { sip, media, control: controls, questions: asked };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
+        tokio::spawn(old_recordings::delete_daily(config.recordings.clone(), clock, control.clone()));
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));

@@ -196,7 +196,7 @@ pub(super) fn described(fact: &CallFact, full: bool) -> Option<String> {
             None => format!("recorded: {}, {}", note.file, Span { ms: note.length_ms }),
             Some(problem) => format!("recorded in part: {}; {problem}", note.file),
         },
-        CallFact::Promised { promise, due } => format!("promised: {promise}, due {due}"),
+        CallFact::Promised { promise, due, number: _ } => format!("promised: {promise}, due {due}"),
         CallFact::Rtp(rtp) => format!(
             "audio: {} packets sent, {} received, {} lost, jitter {:.1} ms",
             rtp.packets_sent, rtp.packets_received, rtp.packets_lost, rtp.jitter_ms

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallerId, Conversation, Decision, Key, Language, Login, RecordingId, RingOutcome, Visit,
+    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, RecordingId, RingOutcome, Visit,
 };
 
 /// Who ended a call.
@@ -157,6 +157,9 @@ pub enum CallFact {
     Promised {
         promise: String,
         due: String,
+        /// Whom to call, if not the number that called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<PhoneNumber>,
     },
     Ended {
         by: EndedBy,

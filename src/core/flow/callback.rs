@@ -7,6 +7,11 @@ use crate::speech::{self, Format, Value};
 use super::line::LineRequest;
 use super::{Command, Flow, Waiting};
 
+/// What the promise to somebody who leaves the line for a callback is called.
+const CALLBACK_FROM_LINE: &str = "callback-from-line";
+/// The longest that a turn in the line is thought to take.
+const CALLBACK_WITHIN_MS: u64 = 30 * 60_000;
+
 /// Silence after a question, or after the last digit, that counts as an answer.
 const ANSWER_MS: u64 = 5_000;
 /// How often a question is heard before the caller waits on.
@@ -160,6 +165,9 @@ impl Flow {
     }
 
     fn promise_callback(&mut self, number: PhoneNumber, now: Timestamp, out: &mut Vec<Command>) {
+        let due = now.plus_ms(CALLBACK_WITHIN_MS);
+        let promise = CALLBACK_FROM_LINE.to_owned();
+        self.record_promise(promise, due, Some(number.clone()), out);
         self.requests.push(LineRequest::Callback { number });
         self.cut(out);
         let promised = self.sentence("phrase/callback-promised");

@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Due, Group, Menu, Promise, Script, Statement};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, RecordingId, Region,
+    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PhoneNumber, PlayId, RecordingId,
+    Region,
     Timestamp,
 };
 use crate::speech::Catalogue;
@@ -525,8 +526,18 @@ impl Flow {
                 opening.as_ref().map_or(now, Timestamp::from).plus_ms(*plus_ms)
             }
         };
+        self.record_promise(promise.kind.clone(), due, None, out);
+    }
+
+    fn record_promise(
+        &self,
+        promise: String,
+        due: Timestamp,
+        number: Option<PhoneNumber>,
+        out: &mut Vec<Command>,
+    ) {
         let due = due.in_zone(&self.script.timezone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
-        out.push(self.record(CallFact::Promised { promise: promise.kind.clone(), due }));
+        out.push(self.record(CallFact::Promised { promise, due, number }));
     }
 
     fn last_words(&mut self) -> Next {

@@ -8,7 +8,7 @@ use crate::domain::{CallId, EndReason, EndedBy, LegId, Login, Origin, PhoneNumbe
 use super::super::event::{Command, Destination, Dial, Refusal, TransferTarget};
 use super::Hub;
 use super::calls::{Offered, Stay};
-use super::legs::{Errand, Receiver, Role};
+use super::legs::{Desk, Errand, Receiver, Role};
 use super::line::{shown_number, transferred};
 
 /// How long a phone rings for a caller who is sent on.
@@ -55,13 +55,21 @@ impl Hub {
         let Role::Talker { call, operator } = self.legs.get(&with_caller)?.clone() else {
             return None;
         };
-        let colleague = *self.bridges.get(&consult)?;
-        let Role::Colleague { operator: second, .. } = self.legs.get(&colleague)?.clone() else {
+        let Some(Role::Desk(Desk { errand: Errand::Consult { peer }, .. })) = self.legs.get(&consult)
+        else {
+            return None;
+        };
+        let colleague = *peer;
+        let Role::Colleague { operator: second, is_up, .. } = self.legs.get(&colleague)?.clone()
+        else {
             return None;
         };
         out.push(Command::AcceptTransfer { leg });
         let to = second.as_ref().map_or_else(String::new, ToString::to_string);
         out.extend(operator.clone().map(|by| transferred(call, by, to, true)));
+        if !is_up {
+            return self.hand_ringing_over(now, call, leg, (consult, colleague), second, out);
+        }
         self.stop_recording(call, out);
         self.unbridge(consult, out);
         self.unbridge(with_caller, out);
@@ -76,6 +84,33 @@ impl Hub {
         out.push(Command::EndTransfer { leg, succeeded: true });
         let (by, reason) = (EndedBy::Operator, EndReason::HungUp);
         out.extend([with_caller, consult].map(|leg| Command::Hangup { leg, by, reason }));
+        Some(())
+    }
+
+    /// The colleague's phone still rings: from now on it rings for the caller, as after a blind
+    /// transfer.
+    fn hand_ringing_over(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        by: LegId,
+        (consult, colleague): (LegId, LegId),
+        operator: Option<Login>,
+        out: &mut Vec<Command>,
+    ) -> Option<()> {
+        let entry = self.calls.get_mut(&call)?;
+        let caller = entry.leg;
+        let Stay::Talking(talk) = &mut entry.stay else { return None };
+        talk.receiver = Some(colleague);
+        if let Some(operator) = &operator {
+            self.acd.set_own_call(now, operator, false, &mut self.acts);
+        }
+        self.legs.insert(colleague, Role::Receiver(Receiver { call, operator, by }));
+        if let Some(Role::Desk(desk)) = self.legs.get_mut(&consult) {
+            desk.errand = Errand::Told;
+        }
+        self.unbridge(caller, out);
+        self.with(call, now, out, |c, out| c.flow.on_held(now, true, out));
         Some(())
     }
 
