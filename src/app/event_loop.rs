@@ -211,6 +211,7 @@ impl EventLoop {
     /// Nothing more will come about this leg.
     async fn forget(&mut self, leg: LegId, statistics: RtpStatistics) {
         if self.legs.remove(&leg).is_some() {
+            debug!(%leg, ?statistics, "audio closed");
             self.handle(Event::MediaClosed { leg, statistics }).await;
         }
     }

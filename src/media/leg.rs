@@ -32,8 +32,8 @@ pub(super) const PACKET_BYTES_MAX: usize = 2_048;
 /// What phones send in silence, agreed on or not (RFC 3389 §4).
 const COMFORT_NOISE: u8 = 13;
 
-/// Packets in a row by which a peer is believed to have another port than it said: 80 ms.
-const PROBATION: u8 = 4;
+/// Packets in a row by which a peer is believed to be elsewhere than it said: 40 ms.
+const PROBATION: u8 = 2;
 
 /// What is handed from the opener to the worker.
 #[derive(Debug)]

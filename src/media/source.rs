@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 /// Packets go to the negotiated address until the peer is heard; from then on to where it was
 /// heard, because a NAT may have changed the port. A packet from the negotiated address itself
 /// locks at once and for good. Before that, another source may be the peer behind a NAT: one with
-/// the negotiated IP address, whatever the port; or with that of the signalling, if the negotiated
-/// one is private and thus says nothing about where the peer is. It is believed after some packets
+/// the negotiated IP address, or with that of the signalling, whatever the port: phones with several
+/// addresses, or behind a NAT, name one and send from another. It is believed after some packets
 /// in a row, so that a stray one steers nothing, and until the negotiated address is heard after
 /// all. Nobody else is ever heard. A new negotiated address opens the lock again.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Source {
         };
         let ip = ip.to_canonical();
         // An unspecified address of the signalling is nobody's.
-        ip == negotiated.ip() || (is_private(negotiated.ip()) && ip == self.signalling)
+        ip == negotiated.ip() || ip == self.signalling
     }
 }
 
@@ -114,27 +114,6 @@ fn is_nowhere(address: SocketAddr) -> bool {
 /// Equal but for what only the system knows of an IPv6 address, such as its interface.
 fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.ip() == b.ip().to_canonical()
-}
-
-/// Addresses that mean nothing outside the peer's own network.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            let carrier_nat = a == 100 && b & 0xC0 == 64; // RFC 6598
-            ip.is_unspecified()
-                || ip.is_loopback()
-                || ip.is_private()
-                || ip.is_link_local()
-                || carrier_nat
-        }
-        IpAddr::V6(ip) => {
-            ip.is_unspecified()
-                || ip.is_loopback()
-                || ip.is_unique_local()
-                || ip.is_unicast_link_local()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -216,8 +195,8 @@ mod tests {
             assert!(hears(&mut source, "198.51.100.7:61000", 3), "{private}");
             assert_eq!(source.target(), Some(at("198.51.100.7:61000")));
         }
-        // A public address is the peer's own word.
-        assert!(!hears(&mut source("198.51.100.7", "192.0.2.1:4000"), "198.51.100.7:4000", 9));
+        // A phone with several addresses.
+        assert!(hears(&mut source("198.51.100.7", "192.0.2.1:4000"), "198.51.100.7:4000", 3));
     }
 
     #[test]
