@@ -336,7 +336,7 @@ pub enum AfterRing {
     Pause,
     /// Not rung for this time.
     Delay { ms: u64 },
-    /// Free at once; the caller's next one is another one, if there is another one.
+    /// Free again after a second; the caller's next one is another one, if there is another one.
     Next,
 }
 

@@ -212,10 +212,6 @@ impl House {
         self.run(|acd, now, out| acd.log_out(now, &login(name), None, out)).unwrap();
     }
 
-    pub fn logs_in(&mut self, name: &str) {
-        self.run(|acd, now, out| acd.log_in(now, &login(name), None, out)).unwrap();
-    }
-
     pub fn phone(&mut self, name: &str, phone: PhoneState) {
         self.run(|acd, now, out| acd.set_phone(now, &login(name), phone, out));
     }
