@@ -269,6 +269,8 @@ fn sip_settings(config: &Config) -> SipSettings {
         region: config.sip.region,
         realm: config.sip.realm.clone(),
         digest: config.sip.digest,
+        keepalive_ms: config.sip.keepalive.as_ms(),
+        tls: config.sip.tls.clone(),
         limits: sip::Limits {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,

@@ -15,7 +15,7 @@ use super::nearest;
 use super::problem::{ConfigError, Place, Problem};
 use super::sample::schema;
 use super::settings::{Config, CrmSource};
-use super::values::DatabaseUrl;
+use super::values::{DatabaseUrl, Listen, Transport};
 use crate::domain::PhoneNumber;
 
 /// The file that is read when none is named.
@@ -25,8 +25,13 @@ pub const DEFAULT_FILE: &str = "allo.toml";
 const PROBLEMS_MAX: usize = 50;
 
 /// Settings that name a file or folder.
-const PATHS: [&[&str]; 3] =
-    [&["dialplans", "folder"], &["prompts", "folder"], &["recordings", "folder"]];
+const PATHS: [&[&str]; 5] = [
+    &["dialplans", "folder"],
+    &["prompts", "folder"],
+    &["recordings", "folder"],
+    &["sip", "tls", "certificate"],
+    &["sip", "tls", "key"],
+];
 
 /// Settings that name a database, which may be a file.
 const DATABASES: [&[&str]; 2] = [&["database", "url"], &["crm", "sql", "url"]];
@@ -253,6 +258,15 @@ impl<'a> Reader<'a> {
         };
         if config.sip.listen.is_empty() {
             wrong(&["sip", "listen"], "nothing to listen on", "name at least \"udp:0.0.0.0:5060\"");
+        }
+        let is_tls = |listen: &Listen| listen.transport == Transport::Tls;
+        if config.sip.listen.iter().any(is_tls) && config.sip.tls.is_none() {
+            let hint = "add [sip.tls] with certificate and key";
+            wrong(&["sip", "listen"], "tls needs a certificate", hint);
+        }
+        if config.sip.keepalive.as_ms() < 1_000 {
+            let hint = "write at least \"1s\"";
+            wrong(&["sip", "keepalive"], "phones would be asked without end", hint);
         }
         let limits = &config.sip.limits;
         for (key, value) in [

@@ -20,6 +20,6 @@ pub use nearest::nearest;
 pub use problem::{ConfigError, Problem};
 pub use settings::{
     Config, Crm, CrmSource, CrmSql, DatabaseSettings, Dialplans, Limits, Prompts, Recordings,
-    Render, Rtp, Shutdown, Sip, Trunk, Web,
+    Render, Rtp, Shutdown, Sip, Tls, Trunk, Web,
 };
 pub use values::{DatabaseUrl, Listen, Network, Period, PortRange, Secret, Transport};

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value as Schema;
 
-use super::settings::{Config, CrmSql, Render, Trunk};
+use super::settings::{Config, CrmSql, Render, Tls, Trunk};
 use super::values::DatabaseUrl;
 
 const COLUMNS: usize = 96;
@@ -58,6 +58,10 @@ impl Config {
 fn with_examples() -> Config {
     let mut config = Config::default();
     config.sip.public_address = Some([203, 0, 113, 7].into());
+    config.sip.tls = Some(Tls {
+        certificate: "/etc/allo/certificate.pem".into(),
+        key: "/etc/allo/key.pem".into(),
+    });
     let words = |command: &[&str]| Some(command.iter().map(ToString::to_string).collect());
     config.prompts.render = Render {
         ru: words(&[

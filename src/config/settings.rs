@@ -35,8 +35,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sip {
-    /// Addresses to listen on: `udp:` or `tcp:`, then address and port. 0.0.0.0 is every IPv4
-    /// address of this machine, `[::]` every IPv6 address.
+    /// Addresses to listen on: `udp:`, `tcp:` or `tls:`, then address and port. 0.0.0.0 is every
+    /// IPv4 address of this machine, `[::]` every IPv6 address. TLS is usually on port 5061.
     #[schemars(with = "Vec<String>")]
     #[serde(with = "text_list")]
     pub listen: Vec<Listen>,
@@ -62,7 +62,12 @@ pub struct Sip {
     /// "sha-256", or "both". An operator may have a choice of their own.
     #[schemars(with = "String")]
     pub digest: DigestChoice,
+    /// How often each registered phone is asked whether it is there (OPTIONS). This also keeps its
+    /// way through a router open. One that does not answer is unreachable and is not rung.
+    pub keepalive: Period,
     pub limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
 impl Default for Sip {
@@ -76,9 +81,22 @@ impl Default for Sip {
             trusted: Vec::new(),
             realm: "allo".to_owned(),
             digest: DigestChoice::default(),
+            keepalive: Period::seconds(30),
             limits: Limits::default(),
+            tls: None,
         }
     }
+}
+
+/// The certificate for TLS, needed if something listens on `tls:`. Changed files are read again by
+/// themselves; running connections keep the certificate that they began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tls {
+    /// A PEM file: the certificate, then those of the authorities between it and a known one.
+    pub certificate: PathBuf,
+    /// A PEM file: the private key of the certificate.
+    pub key: PathBuf,
 }
 
 /// What is too much. Calls above a limit get 503 with Retry-After.

@@ -81,6 +81,7 @@ impl<'de> Deserialize<'de> for Period {
 pub enum Transport {
     Udp,
     Tcp,
+    Tls,
 }
 
 impl Transport {
@@ -89,6 +90,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 
@@ -96,7 +98,7 @@ impl Transport {
     pub fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls => true,
         }
     }
 }
@@ -106,6 +108,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         })
     }
 }
@@ -137,8 +140,11 @@ impl FromStr for Listen {
         let transport = match transport.to_ascii_lowercase().as_str() {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
-            "tls" | "ws" | "wss" => {
-                return Err(format!("transport \"{transport}\" is not spoken yet; use udp or tcp"));
+            "tls" => Transport::Tls,
+            "ws" | "wss" => {
+                return Err(format!(
+                    "transport \"{transport}\" is not spoken yet; use udp, tcp or tls"
+                ));
             }
             _ => return Err(wrong()),
         };

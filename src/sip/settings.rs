@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Listen, Network};
+use crate::config::{Listen, Network, Tls};
 use crate::domain::{Accounts, DigestChoice, Region};
 
 /// The timers of RFC 3261 §17.1.1.1, milliseconds.
@@ -101,6 +101,8 @@ impl Default for Limits {
 pub struct SipSettings {
     /// Default: UDP and TCP on 0.0.0.0:5060.
     pub listen: Vec<Listen>,
+    /// For the TLS addresses among them; read again when the files change.
+    pub tls: Option<Tls>,
     /// The address that callers reach us at, if it is not the one that their packets arrive at.
     pub public_address: Option<IpAddr>,
     /// Networks whose P-Asserted-Identity and Remote-Party-ID are
@@ -127,6 +129,7 @@ impl Default for SipSettings {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
         Self {
             listen: vec![Listen::udp(address), Listen::tcp(address)],
+            tls: None,
             public_address: None,
             trusted: Vec::new(),
             region: Region::default(),

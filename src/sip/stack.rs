@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Agent;
 use super::border::{Destination, SipCommand, SipEvent};
 use super::settings::SipSettings;
+use super::transport::tls::{Certificate, CertificateError};
 use super::transport::{Flow, Inbound, Link, tcp, udp, way};
 use crate::config::{Listen, Transport};
 
@@ -95,6 +96,7 @@ impl SipStack {
             numbers: Arc::default(),
             stop: CancellationToken::new(),
         };
+        let certificate = certificate(&settings).await?;
         let sockets = bind_all(&settings.listen)?;
         let mut bound = Vec::new();
         let mut udp_sockets = Vec::new();
@@ -118,19 +120,28 @@ impl SipStack {
                     udp_sockets.push(socket);
                 }
                 Bound::Tcp(listener) => {
-                    receivers.push(tokio::spawn(tcp::accept(listener, shared.clone())));
+                    let is_tls = listen.transport == Transport::Tls;
+                    let certificate = certificate.clone().filter(|_| is_tls);
+                    let accept = tcp::accept(listener, certificate, shared.clone());
+                    receivers.push(tokio::spawn(accept));
                 }
             }
         }
         let draining = Arc::new(AtomicBool::new(false));
         let stop = shared.stop.clone();
+        if let Some(certificate) = certificate {
+            let stop = stop.clone();
+            receivers.push(tokio::spawn(async move {
+                stop.run_until_cancelled(certificate.follow()).await;
+            }));
+        }
         let owner = Owner {
             agent: Agent::new(settings, rand::random()),
             clock: Clock::start(),
             carriers: Carriers {
                 bound: bound.clone(),
                 udp: udp_sockets,
-                tcp: BTreeMap::new(),
+                streams: BTreeMap::new(),
                 shared,
             },
             inbound,
@@ -184,6 +195,20 @@ impl Drop for SipStack {
     }
 }
 
+/// The certificate, if there is to be TLS at all.
+async fn certificate(settings: &SipSettings) -> Result<Option<Certificate>, StartError> {
+    let mut listens = settings.listen.iter();
+    let Some(listen) = listens.find(|listen| listen.transport == Transport::Tls) else {
+        return Ok(None);
+    };
+    let loaded = match &settings.tls {
+        Some(files) => Certificate::load(files).await,
+        None => Err(CertificateError::NotSet),
+    };
+    let failed = |error| StartError { listen: *listen, why: io::Error::other(error) };
+    loaded.map(Some).map_err(failed)
+}
+
 enum Bound {
     Udp(UdpSocket),
     Tcp(tokio::net::TcpListener),
@@ -198,7 +223,7 @@ fn bind_all(listen: &[Listen]) -> Result<Vec<(Listen, Bound)>, StartError> {
                 let socket = udp::bind(listen.address).map_err(failed)?;
                 (socket.local_addr().map_err(failed)?, Bound::Udp(socket))
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let listener = tcp::bind(listen.address).map_err(failed)?;
                 (listener.local_addr().map_err(failed)?, Bound::Tcp(listener))
             }
@@ -238,7 +263,7 @@ impl Clock {
 struct Carriers {
     bound: Vec<Listen>,
     udp: Vec<Arc<UdpSocket>>,
-    tcp: BTreeMap<u64, tcp::Writer>,
+    streams: BTreeMap<Link, tcp::Writer>,
     shared: tcp::Shared,
 }
 
@@ -258,10 +283,12 @@ impl Carriers {
                 }
                 true
             }
-            Link::Tcp(connection) => match self.tcp.get(&connection) {
+            Link::Tcp(_) | Link::Tls(_) => match self.streams.get(&flow.link) {
                 Some(writer) => writer.send(bytes),
                 // An answer whose connection is gone goes nowhere.
                 None if bytes.starts_with(b"SIP/") => true,
+                // Phones have no certificate to be called by.
+                None if matches!(flow.link, Link::Tls(_)) => false,
                 None => {
                     tokio::spawn(tcp::dial(flow, bytes, self.shared.clone()));
                     true
@@ -364,18 +391,33 @@ impl Owner {
     fn take(&mut self, now_ms: u64, inbound: Inbound) {
         match inbound {
             Inbound::Message { flow, parsed } => self.agent.receive(now_ms, flow, *parsed),
-            Inbound::Opened { connection, writer } => {
-                self.carriers.tcp.insert(connection, writer);
+            Inbound::Opened { link, writer } => {
+                self.carriers.streams.insert(link, writer);
             }
-            Inbound::Closed { connection } => {
-                self.carriers.tcp.remove(&connection);
-                self.agent.link_closed(now_ms, Link::Tcp(connection));
+            Inbound::Closed { link } => {
+                self.carriers.streams.remove(&link);
+                self.agent.link_closed(now_ms, link);
             }
         }
     }
 
     /// Sends and tells all that the agent has put into its outbox.
     fn flush(&mut self) {
+        loop {
+            let lost = self.flush_once();
+            if lost.is_empty() {
+                return;
+            }
+            // What is sent once more goes out as well.
+            let now_ms = self.clock.now_ms();
+            for link in lost {
+                self.agent.link_closed(now_ms, link);
+            }
+        }
+    }
+
+    /// Gives the connections that turned out to be gone.
+    fn flush_once(&mut self) -> Vec<Link> {
         let mut lost = Vec::new();
         let outbox = self.agent.outbox();
         for (flow, bytes) in outbox.packets.drain(..) {
@@ -392,10 +434,7 @@ impl Owner {
                 self.untold.push_back(event);
             }
         }
-        let now_ms = self.clock.now_ms();
-        for link in lost {
-            self.agent.link_closed(now_ms, link);
-        }
+        lost
     }
 
     async fn close(mut self) {

@@ -80,6 +80,18 @@ pub struct Baresip {
 impl Baresip {
     /// Dials `uri` as `sip:USER@127.0.0.1`.
     pub fn dial(folder: &Path, user: &str, uri: &str) -> Self {
+        let account = format!("<sip:{user}@127.0.0.1>;regint=0;answermode=manual\n");
+        Self::launch(folder, &account, &["-e", &format!("d{uri}")])
+    }
+
+    /// Registers as `user` at `server`, for a minute at a time.
+    pub fn register(folder: &Path, user: &str, password: &str, server: SocketAddr) -> Self {
+        let account =
+            format!("<sip:{user}@{server}>;auth_pass={password};regint=60;answermode=manual\n");
+        Self::launch(folder, &account, &[])
+    }
+
+    fn launch(folder: &Path, account: &str, arguments: &[&str]) -> Self {
         let folder = folder.join("baresip");
         fs::create_dir_all(&folder).unwrap();
         let silence = folder.join("silence.wav");
@@ -97,14 +109,13 @@ impl Baresip {
             modules().display(),
         );
         fs::write(folder.join("config"), config).unwrap();
-        let account = format!("<sip:{user}@127.0.0.1>;regint=0;answermode=manual\n");
         fs::write(folder.join("accounts"), account).unwrap();
         fs::write(folder.join("contacts"), "").unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
         let child = Command::new("baresip")
             .arg("-f")
             .arg(&folder)
-            .args(["-e", &format!("d{uri}")])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -124,12 +135,17 @@ impl Baresip {
         eventually(&format!("baresip says {text:?}"), within, look).await;
     }
 
-    /// Ends the program; what it heard.
-    pub fn quit(mut self) -> Vec<i16> {
+    /// Has the program say goodbye.
+    pub fn leave(&mut self) {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: kill(2) touches no memory, and the child is not yet waited for.
         unsafe { libc::kill(pid, libc::SIGINT) };
         let _ = self.child.wait();
+    }
+
+    /// Ends the program; what it heard.
+    pub fn quit(mut self) -> Vec<i16> {
+        self.leave();
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
         let mut files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
         allo::phone::wav::load(&files.find(is_heard).expect("baresip recorded")).unwrap()

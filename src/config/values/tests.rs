@@ -14,10 +14,10 @@ fn periods_are_read_and_written_back() {
 
 #[test]
 fn listen_addresses_name_transport_address_and_port() {
-    for text in ["udp:0.0.0.0:5060", "tcp:[::]:5061", "udp:127.0.0.1:0"] {
+    for text in ["udp:0.0.0.0:5060", "tcp:[::]:5061", "udp:127.0.0.1:0", "tls:0.0.0.0:5061"] {
         assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
     }
-    for text in ["", "5060", "0.0.0.0:5060", "udp:5060", "tls:0.0.0.0:5061", "udp:[::]"] {
+    for text in ["", "5060", "0.0.0.0:5060", "udp:5060", "wss:0.0.0.0:5061", "udp:[::]"] {
         assert!(text.parse::<Listen>().is_err(), "{text}");
     }
 }

@@ -278,7 +278,7 @@ impl Agent {
         self.legs.insert(id, leg);
         self.adopt_session(now_ms, id, headers);
         self.fork_won(now_ms, id, client);
-        self.outbox.events.push(SipEvent::MediaAgreed { leg: id, session });
+        self.tell_agreed(id, session);
         self.outbox.events.push(SipEvent::Answered { leg: id });
     }
 

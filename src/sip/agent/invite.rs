@@ -187,7 +187,7 @@ impl Agent {
         let mut response = self.leg_reply(leg, headers, status);
         response.headers.copy(&HeaderName::RecordRoute, headers);
         response
-            .with(HeaderName::Contact, self.contact(flow))
+            .with(HeaderName::Contact, self.contact_answering(flow, headers))
             .with(HeaderName::Allow, ALLOW)
             .with(HeaderName::Supported, SUPPORTED)
     }

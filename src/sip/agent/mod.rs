@@ -57,7 +57,7 @@ use self::timers::{Due, Timers};
 use self::tokens::{Digest, Tokens};
 use super::auth::Authenticator;
 use super::border::{SipCommand, SipEvent};
-use super::message::{HeaderName, Headers, Parsed, Response, Status};
+use super::message::{HeaderName, Headers, NameAddr, Parsed, Response, SipUri, Status};
 use super::registrar::Registrar;
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
@@ -325,6 +325,7 @@ impl Agent {
         match flow.transport() {
             Transport::Udp => format!("<sip:allo@{sent_by}>"),
             Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
+            Transport::Tls => format!("<sip:allo@{sent_by};transport=tls>"),
         }
     }
 
@@ -333,6 +334,21 @@ impl Agent {
             return;
         };
         self.outbox.events.push(SipEvent::MediaAgreed { leg, session, peer });
+    }
+
+    /// The Contact of an answer that makes a dialog: a SIPS one to a SIPS caller (RFC 3261
+    /// §12.1.1), with the transport left out (RFC 5630 §3.1.4).
+    fn contact_answering(&self, flow: Flow, headers: &Headers) -> String {
+        let first = |name| headers.addresses(&name).ok()?.into_iter().next();
+        let peer = first(HeaderName::RecordRoute).or_else(|| first(HeaderName::Contact));
+        let named = [headers.to().ok(), peer];
+        let is_sips = |address: &NameAddr| address.uri.sip().is_some_and(SipUri::is_sips);
+        if flow.transport() == Transport::Tls && named.iter().flatten().any(is_sips) {
+            let ip = self.public_ip(flow);
+            let sent_by = super::message::fields::sent_by(ip, flow.local.port());
+            return format!("<sips:allo@{sent_by}>");
+        }
+        self.contact(flow)
     }
 
     fn tell_end(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {

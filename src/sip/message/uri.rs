@@ -120,6 +120,10 @@ impl SipUri {
         parse_ip(&self.host)
     }
 
+    pub fn is_sips(&self) -> bool {
+        self.scheme == Scheme::Sips
+    }
+
     /// Loose routing (RFC 3261 §19.1.1).
     pub fn is_loose(&self) -> bool {
         self.params.has("lr")

@@ -1,7 +1,7 @@
 //! What a REGISTER asks for (RFC 3261 §10.2, §10.3).
 
 use super::super::message::{
-    HeaderName, Headers, Malformed, NameAddr, Params, Scheme, SipUri, Uri, grammar,
+    HeaderName, Headers, Malformed, NameAddr, Params, SipUri, Uri, grammar,
 };
 use super::super::transport::Flow;
 use super::CONTACTS_MAX;
@@ -147,8 +147,7 @@ fn thousandths(text: &str) -> Option<u16> {
 pub fn is_same_address(one: &SipUri, other: &SipUri) -> bool {
     let user = |uri: &SipUri| uri.user.as_deref().map(grammar::unescape);
     let transport = |uri: &SipUri| uri.params.get("transport").map(str::to_ascii_lowercase);
-    let is_sips = |uri: &SipUri| uri.scheme == Scheme::Sips;
-    is_sips(one) == is_sips(other)
+    one.is_sips() == other.is_sips()
         && user(one) == user(other)
         && one.host.eq_ignore_ascii_case(&other.host)
         && one.port == other.port

@@ -2,11 +2,13 @@
 //!
 //! - [`udp`](mod@udp): datagrams
 //! - [`tcp`]: connections, framing, limits
+//! - [`tls`]: the same, encrypted; the certificate and its renewal
 //! - [`local`]: which address of ours a peer sees
 //! - [`way`]: the way to a peer that was never heard
 
 pub mod local;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 pub mod way;
 
@@ -22,6 +24,8 @@ pub enum Link {
     Udp(usize),
     /// A connection; the number is never used again.
     Tcp(u64),
+    /// The same, with TLS; the numbers are those of all connections.
+    Tls(u64),
 }
 
 /// The way to a peer and back.
@@ -38,6 +42,7 @@ impl Flow {
         match self.link {
             Link::Udp(_) => Transport::Udp,
             Link::Tcp(_) => Transport::Tcp,
+            Link::Tls(_) => Transport::Tls,
         }
     }
 
@@ -46,7 +51,7 @@ impl Flow {
     pub fn back(self, answer_to: SocketAddr) -> Self {
         match self.transport() {
             Transport::Udp => Self { remote: answer_to, ..self },
-            Transport::Tcp => self,
+            Transport::Tcp | Transport::Tls => self,
         }
     }
 }
@@ -55,6 +60,6 @@ impl Flow {
 #[derive(Debug)]
 pub enum Inbound {
     Message { flow: Flow, parsed: Box<Parsed> },
-    Opened { connection: u64, writer: tcp::Writer },
-    Closed { connection: u64 },
+    Opened { link: Link, writer: tcp::Writer },
+    Closed { link: Link },
 }

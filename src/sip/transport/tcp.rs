@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::tls::Certificate;
 use super::{Flow, Inbound, Link};
 use crate::sip::message::frame::{Frame, frame};
 use crate::sip::message::{Fault, Parsed, Status, parse};
@@ -70,8 +70,16 @@ pub struct Shared {
     pub stop: CancellationToken,
 }
 
-/// Takes connections until the stack stops, and waits for what they still have to write.
-pub async fn accept(listener: TcpListener, shared: Shared) {
+impl Shared {
+    /// The number of a new connection.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Takes connections until the stack stops, and waits for what they still have to write. With a
+/// certificate they speak TLS.
+pub async fn accept(listener: TcpListener, certificate: Option<Certificate>, shared: Shared) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -88,9 +96,12 @@ pub async fn accept(listener: TcpListener, shared: Shared) {
             tracing::warn!(%remote, "too many connections; one more was refused");
             continue;
         };
-        let shared = shared.clone();
+        let (certificate, shared) = (certificate.clone(), shared.clone());
         connections.spawn(async move {
-            serve(stream, remote, None, shared).await;
+            match certificate {
+                Some(certificate) => certificate.serve(stream, remote, shared).await,
+                None => serve_plain(stream, remote, None, shared).await,
+            }
             drop(place);
         });
     }
@@ -102,23 +113,33 @@ pub async fn dial(flow: Flow, request: Bytes, shared: Shared) {
     let patience = Duration::from_millis(shared.limits.half_message_ms);
     let place = Arc::clone(&shared.places).try_acquire_owned();
     let stream = timeout(patience, TcpStream::connect(flow.remote)).await;
-    match (place, stream, flow.link) {
-        (Ok(_place), Ok(Ok(stream)), _) => {
-            serve(stream, flow.remote, Some(request), shared).await;
+    match (place, stream) {
+        (Ok(_place), Ok(Ok(stream))) => {
+            serve_plain(stream, flow.remote, Some(request), shared).await;
         }
-        (_, _, Link::Tcp(connection)) => {
-            let _ = shared.inbound.send(Inbound::Closed { connection }).await;
+        (_, _) => {
+            let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
         }
-        (_, _, Link::Udp(_)) => {}
     }
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shared: Shared) {
+async fn serve_plain(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shared: Shared) {
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
-    let connection = shared.numbers.fetch_add(1, Ordering::Relaxed);
-    let flow = Flow { link: Link::Tcp(connection), remote, local };
+    let flow = Flow { link: Link::Tcp(shared.next_number()), remote, local };
     let (read, write) = stream.into_split();
+    serve(read, write, flow, first, shared).await;
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn serve(
+    read: impl AsyncRead + Unpin,
+    write: impl AsyncWrite + Unpin,
+    flow: Flow,
+    first: Option<Bytes>,
+    shared: Shared,
+) {
+    let link = flow.link;
     let (queue, unwritten) = mpsc::channel(shared.limits.unwritten_max);
     let closing = CancellationToken::new();
     let writer = Writer { queue: queue.clone(), closing: closing.clone() };
@@ -127,7 +148,7 @@ async fn serve(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shar
     }
     let half_message = Duration::from_millis(shared.limits.half_message_ms);
     let mut writing = Box::pin(write_messages(write, unwritten, half_message));
-    if shared.inbound.send(Inbound::Opened { connection, writer }).await.is_err() {
+    if shared.inbound.send(Inbound::Opened { link, writer }).await.is_err() {
         // The owner of all calls is gone; what is queued is its last word.
         drop(queue);
         let _ = timeout(half_message, writing).await;
@@ -146,19 +167,24 @@ async fn serve(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shar
         () = shared.stop.cancelled() => true,
     };
     // Now the owner drops its writer, and the queue ends after what was answered so far.
-    let _ = shared.inbound.send(Inbound::Closed { connection }).await;
+    let _ = shared.inbound.send(Inbound::Closed { link }).await;
     if still_writes {
         let _ = timeout(half_message, writing).await;
     }
 }
 
 async fn write_messages(
-    mut write: OwnedWriteHalf,
+    mut write: impl AsyncWrite + Unpin,
     mut unwritten: mpsc::Receiver<Bytes>,
     longest: Duration,
 ) {
     while let Some(bytes) = unwritten.recv().await {
-        match timeout(longest, write.write_all(&bytes)).await {
+        let written = async {
+            write.write_all(&bytes).await?;
+            // What a TLS connection still holds back.
+            write.flush().await
+        };
+        match timeout(longest, written).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return,
         }
@@ -173,15 +199,15 @@ enum End {
     TimedOut,
 }
 
-struct Reader<'a> {
-    read: OwnedReadHalf,
+struct Reader<'a, R> {
+    read: R,
     flow: Flow,
     pongs: mpsc::Sender<Bytes>,
     shared: &'a Shared,
     noise: u32,
 }
 
-impl Reader<'_> {
+impl<R: AsyncRead + Unpin> Reader<'_, R> {
     async fn run(mut self) -> End {
         let limits = self.shared.limits;
         let mut buffer = BytesMut::new();

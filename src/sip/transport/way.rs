@@ -20,6 +20,8 @@ pub fn way_to(uri: &str, bound: &[Listen], connection: u64) -> Option<Flow> {
     let link = match transport {
         Transport::Udp => Link::Udp(socket),
         Transport::Tcp => Link::Tcp(connection),
+        // Phones come to us by TLS and are called by their connections; nobody else is called so.
+        Transport::Tls => return None,
     };
     let local = LocalAddress::new(listen.address).towards(remote);
     Some(Flow { link, remote, local })
@@ -28,6 +30,7 @@ pub fn way_to(uri: &str, bound: &[Listen], connection: u64) -> Option<Flow> {
 fn transport_of(uri: &SipUri) -> Transport {
     match uri.params.get("transport") {
         Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
         Some(_) | None => Transport::Udp,
     }
 }
@@ -47,6 +50,7 @@ mod tests {
         assert_eq!((tcp.link, tcp.remote.port(), tcp.local.port()), (Link::Tcp(9), 5060, 5070));
         assert_eq!(way("sip:100@phone.example.net"), None);
         assert_eq!(way("sip:100@[::1];transport=tcp"), None);
+        assert_eq!(way("sip:100@127.0.0.1;transport=tls"), None);
         assert_eq!(way("tel:100"), None);
     }
 }
