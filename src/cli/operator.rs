@@ -152,9 +152,8 @@ async fn set(config: &Config, store: &Store, args: SetArgs) -> anyhow::Result<Ex
         false => None,
     };
     if let Some(password) = &password {
-        let digest = account.digest;
-        account = Account::new(login.clone(), &config.sip.realm, password.text(), None);
-        account.digest = digest;
+        let realm = &config.sip.realm;
+        account = Account::new(login.clone(), realm, password.text(), account.digest);
     }
     let change = args.fields.change(args.name)?;
     let groups_change = change.groups.is_some();

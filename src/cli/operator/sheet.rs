@@ -141,9 +141,8 @@ impl Row {
         let (mut operator, mut account) = match (stored, password) {
             (Some(stored), None) => (stored.operator.clone(), stored.account.clone()),
             (Some(stored), Some(password)) => {
-                let mut account = Account::new(login.clone(), realm, password.text(), None);
-                account.digest = stored.account.digest;
-                (stored.operator.clone(), account)
+                let digest = stored.account.digest;
+                (stored.operator.clone(), Account::new(login, realm, password.text(), digest))
             }
             (None, password) => {
                 let password = password.unwrap_or_else(Password::made);

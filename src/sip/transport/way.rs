@@ -12,26 +12,26 @@ use crate::sip::message::{SipUri, Uri};
 /// `None` for a name (names are never looked up), or if no socket fits.
 pub fn way_to(uri: &str, bound: &[Listen], connection: u64) -> Option<Flow> {
     let Ok(Uri::Sip(uri)) = Uri::parse(uri) else { return None };
-    let transport = transport_of(&uri);
+    let transport = transport_of(&uri)?;
     let remote = SocketAddr::new(uri.ip()?, uri.port.unwrap_or(5060));
     let same_transport = bound.iter().filter(|listen| listen.transport == transport);
     let fitting = |(_, listen): &(usize, &Listen)| listen.address.is_ipv4() == remote.is_ipv4();
     let (socket, listen) = same_transport.enumerate().find(fitting)?;
     let link = match transport {
         Transport::Udp => Link::Udp(socket),
-        Transport::Tcp => Link::Tcp(connection),
-        // Phones come to us by TLS and are called by their connections; nobody else is called so.
-        Transport::Tls => return None,
+        Transport::Tcp | Transport::Tls => Link::Tcp(connection),
     };
     let local = LocalAddress::new(listen.address).towards(remote);
     Some(Flow { link, remote, local })
 }
 
-fn transport_of(uri: &SipUri) -> Transport {
-    match uri.params.get("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
-        Some(_) | None => Transport::Udp,
+/// Connections with TLS are made by phones, never by us.
+fn transport_of(uri: &SipUri) -> Option<Transport> {
+    match uri.params.get("transport").map(str::to_ascii_lowercase).as_deref() {
+        _ if uri.is_sips() => None,
+        None | Some("udp") => Some(Transport::Udp),
+        Some("tcp") => Some(Transport::Tcp),
+        Some(_) => None,
     }
 }
 
@@ -52,5 +52,6 @@ mod tests {
         assert_eq!(way("sip:100@[::1];transport=tcp"), None);
         assert_eq!(way("sip:100@127.0.0.1;transport=tls"), None);
         assert_eq!(way("tel:100"), None);
+        assert_eq!(way("sip:100@127.0.0.1;transport=tls"), None);
     }
 }
