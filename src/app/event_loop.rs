@@ -383,8 +383,9 @@ impl EventLoop {
         let day = self.clock.now().in_zone(&jiff::tz::TimeZone::UTC).date();
         let file = format!("{day}/{call}-{}.wav", self.clock.now().0);
         self.recordings.insert(caller, call);
-        let path = self.out.recordings.join(file);
-        self.out.media.record(media::Recording { left: caller, right: operator, file: path });
+        let folder = self.out.recordings.clone();
+        let recording = media::Recording { left: caller, right: operator, folder, file };
+        self.out.media.record(recording);
     }
 
     fn look_up(

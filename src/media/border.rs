@@ -90,9 +90,12 @@ pub struct Recording {
     pub left: LegId,
     /// The right channel: the operator.
     pub right: LegId,
-    /// The file to be made, `….wav`; until it is whole it is called `….wav.part`. Missing folders
-    /// are created; a file of the same name is replaced.
-    pub file: PathBuf,
+    /// The folder of all recordings.
+    pub folder: PathBuf,
+    /// The file to be made in it, `….wav`, as the note will name it: `2026-11-22/….wav`. Until it is
+    /// whole it is called `….wav.part`. Missing folders are created; a file of the same name is
+    /// replaced.
+    pub file: String,
 }
 
 /// Why a leg could not get its ports.

@@ -239,9 +239,9 @@ impl MediaHandle {
     /// note. Only if the disk stands still and hundreds of recordings wait for it already, nothing
     /// is begun, and an error is logged.
     pub fn record(&self, recording: Recording) {
-        let Recording { left, right, file } = recording;
+        let (left, right) = (recording.left, recording.right);
         let mut desk = self.desk();
-        let Some((taps, ticket)) = self.0.recorder.begin(left, file) else {
+        let Some((taps, ticket)) = self.0.recorder.begin(recording) else {
             return;
         };
         // The tap of a leg that is not open is dropped, and ends the recording.

@@ -260,7 +260,7 @@ impl Leg {
             return None;
         };
         let content = content(&packet, session);
-        let (codec, receives) = (session.codec, session.direction.receives());
+        let receives = session.direction.receives();
         if !self.far.admits(from, content.is_some()) {
             self.refused += 1;
             return None;
@@ -271,23 +271,7 @@ impl Leg {
             self.events = EventReceiver::default();
         }
         let content = content.unwrap_or(Content::Other);
-        let key = match content {
-            Content::Event => self
-                .events
-                .receive(packet.marker, packet.timestamp, packet.payload)
-                .map(|key| (key, KeySource::Event)),
-            Content::Audio(_) => {
-                self.reception.on_audio(packet.timestamp, now_us);
-                if receives && let Some(tap) = &self.tap {
-                    tap.hear(codec, &packet, now_us);
-                }
-                let tones = self.tones.as_mut();
-                let key = tones.and_then(|tones| tones.hear(codec, &packet, order));
-                key.map(|key| (key, KeySource::Tone))
-            }
-            Content::Other => None,
-        };
-        if let Some((key, source)) = key {
+        if let Some((key, source)) = self.take(content, &packet, order, now_us) {
             self.on_key(key, source, outbox);
         }
         let Incoming { marker, sequence, timestamp, payload, .. } = packet;
@@ -340,6 +324,32 @@ impl Leg {
             packets_refused: self.refused,
         };
         outbox.push(MediaEvent::Closed { leg: self.id, statistics });
+    }
+
+    /// Takes a packet of the peer in; the key that is pressed, if it is the first sign of one.
+    fn take(
+        &mut self,
+        content: Content,
+        packet: &Incoming<'_>,
+        order: Order,
+        now_us: u64,
+    ) -> Option<(Key, KeySource)> {
+        match content {
+            Content::Audio(codec) => {
+                self.reception.on_audio(packet.timestamp, now_us);
+                let receives = self.session.as_ref().is_some_and(|it| it.direction.receives());
+                if let Some(tap) = self.tap.as_ref().filter(|_| receives) {
+                    tap.hear(codec, packet, now_us);
+                }
+                let key = self.tones.as_mut()?.hear(codec, packet, order)?;
+                Some((key, KeySource::Tone))
+            }
+            Content::Event => {
+                let key = self.events.receive(packet.marker, packet.timestamp, packet.payload)?;
+                Some((key, KeySource::Event))
+            }
+            Content::Other => None,
+        }
     }
 
     /// A key stops what is being heard, before anybody else knows of it.

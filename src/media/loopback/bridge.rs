@@ -378,7 +378,7 @@ fn a_supervisor_hears_both_and_is_heard_by_whom_the_mode_says() {
 #[test]
 fn a_conversation_is_recorded_with_each_voice_on_its_side() {
     let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("2026-11-22/call.wav");
+    let file = "2026-11-22/call.wav";
     let mut house = house(14_720, 8);
     let metronome = house.call(alaw);
     let mut customer = house.call_as(leg_of(0, 1), alaw);
@@ -386,7 +386,7 @@ fn a_conversation_is_recorded_with_each_voice_on_its_side() {
     let handle = house.engine.handle();
     let (left, right) = (customer.leg, operator.leg);
     handle.bridge(left, right);
-    let recording = Recording { left, right, file: file.clone() };
+    let recording = Recording { left, right, folder: folder.path().to_owned(), file: file.into() };
     handle.record(recording);
     let mut phones = [(&mut customer, 437.5), (&mut operator, 1_312.5)];
     tones_heard(&metronome, &mut phones, 0);
@@ -397,11 +397,11 @@ fn a_conversation_is_recorded_with_each_voice_on_its_side() {
     handle.close(left);
     assert!(matches!(house.event(), MediaEvent::Closed { .. }));
     let MediaEvent::Recorded { leg, note } = house.event() else { panic!("not recorded") };
-    assert_eq!((leg, note.file.as_str(), &note.problem), (left, "call.wav", &None));
+    assert_eq!((leg, note.file.as_str(), &note.problem), (left, file, &None));
     let [(from_ms, to_ms)] = note.paused[..] else { panic!("{:?}", note.paused) };
     assert!(to_ms - from_ms >= 1_500, "{:?}", note.paused);
 
-    let mut reader = hound::WavReader::open(file).unwrap();
+    let mut reader = hound::WavReader::open(folder.path().join(file)).unwrap();
     let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
     assert_eq!(samples.len() as u64 / 16, note.length_ms);
     for (side, hz, other_hz) in [(0, 437.5, 1_312.5), (1, 1_312.5, 437.5)] {

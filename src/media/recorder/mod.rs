@@ -20,7 +20,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,11 +28,11 @@ use std::time::Duration;
 
 use self::session::Session;
 pub(super) use self::track::Side;
-use super::border::MediaEvent;
+use super::border::{MediaEvent, Recording};
 use super::clock::Clock;
 use super::outbox::Outbox;
 use super::packet::Incoming;
-use crate::domain::{Codec, LegId};
+use crate::domain::Codec;
 
 /// Packets that may wait for the disk, of all recordings: with 50 of them, 1.6 s.
 const SOUNDS_MAX: usize = 8_192;
@@ -87,7 +86,9 @@ impl Ticket {
         self.is_paused.store(true, Ordering::Release);
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         if pauses.last().is_none_or(|(_, to)| *to != GOES_ON) {
-            pauses.push((now_us, GOES_ON));
+            // From a whole millisecond of the file on, as the note tells it.
+            let from_us = now_us - now_us.saturating_sub(self.began_us) % 1000;
+            pauses.push((from_us, GOES_ON));
         }
     }
 
@@ -168,11 +169,7 @@ struct Sound {
 /// An imperative to the recorder.
 #[derive(Debug)]
 enum Order {
-    Begin {
-        left: LegId,
-        file: PathBuf,
-        ticket: Arc<Ticket>,
-    },
+    Begin(Recording, Arc<Ticket>),
     /// Ends all recordings and the thread, which drops the sender last.
     Stop(SyncSender<()>),
 }
@@ -188,10 +185,11 @@ pub(super) struct RecorderDoor {
 
 impl RecorderDoor {
     /// Begins a file; its two taps, left and right, and its ticket. `None` if the recorder is stuck.
-    pub fn begin(&self, left: LegId, file: PathBuf) -> Option<([Tap; 2], Arc<Ticket>)> {
+    pub fn begin(&self, recording: Recording) -> Option<([Tap; 2], Arc<Ticket>)> {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
         let ticket = Arc::new(Ticket::new(number, self.clock.now_us()));
-        let begin = Order::Begin { left, file, ticket: Arc::clone(&ticket) };
+        let left = recording.left;
+        let begin = Order::Begin(recording, Arc::clone(&ticket));
         if let Err(error) = self.orders.try_send(begin) {
             tracing::error!(%error, %left, "a recording was not begun: the disk stands still");
             return None;
@@ -263,8 +261,8 @@ impl Recorder {
 
     fn obey(&mut self, order: Order) -> Turn {
         match order {
-            Order::Begin { left, file, ticket } => {
-                let session = Session::new(left, file, ticket, &mut self.outbox);
+            Order::Begin(recording, ticket) => {
+                let session = Session::new(recording, ticket, &mut self.outbox);
                 self.sessions.insert(session.number(), session);
                 Turn::More
             }

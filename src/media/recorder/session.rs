@@ -8,7 +8,7 @@ use super::track::{Moment, Track};
 use super::writer::WavFile;
 use super::{Sound, Ticket};
 use crate::domain::{LegId, RecordingNote};
-use crate::media::border::MediaEvent;
+use crate::media::border::{MediaEvent, Recording};
 use crate::media::g711;
 use crate::media::outbox::Outbox;
 use crate::media::playlist::SAMPLES_PER_MS;
@@ -22,6 +22,8 @@ const LENGTH_MAX_MS: u64 = 24 * 3_600_000;
 
 pub(super) struct Session {
     left: LegId,
+    /// As the note names it, and where it is.
+    name: String,
     path: PathBuf,
     ticket: Arc<Ticket>,
     track: Track,
@@ -37,10 +39,11 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes the file.
-    pub fn new(left: LegId, path: PathBuf, ticket: Arc<Ticket>, outbox: &mut Outbox) -> Self {
+    pub fn new(recording: Recording, ticket: Arc<Ticket>, outbox: &mut Outbox) -> Self {
         let mut session = Self {
-            left,
-            path,
+            left: recording.left,
+            path: recording.folder.join(&recording.file),
+            name: recording.file,
             ticket,
             track: Track::default(),
             file: None,
@@ -117,9 +120,8 @@ impl Session {
             let ms = |us: u64| us.saturating_sub(self.ticket.began_us) / 1000;
             (ms(from_us).min(length_ms), ms(to_us).min(length_ms))
         });
-        let name = self.path.file_name().unwrap_or_default();
         let note = RecordingNote {
-            file: name.to_string_lossy().into_owned(),
+            file: self.name,
             length_ms,
             paused: pauses.filter(|(from, to)| from < to).collect(),
             problem,

@@ -5,10 +5,16 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::RecordingNote;
+use crate::domain::{LegId, RecordingNote};
 use crate::media::g711;
 
 const LEFT: LegId = LegId(Uuid::from_u128(1));
+
+/// The recording of a file in a folder.
+fn recording(folder: &Path, file: &str) -> Recording {
+    let right = LegId(Uuid::from_u128(2));
+    Recording { left: LEFT, right, folder: folder.to_owned(), file: file.into() }
+}
 
 /// A session driven by hand, in a folder of its own.
 struct Desk {
@@ -32,8 +38,8 @@ impl Desk {
         let mut outbox = Outbox::new(sender);
         let folder = TempDir::new().unwrap();
         let ticket = Arc::new(Ticket::new(1, BEGAN_US));
-        let path = folder.path().join(file);
-        let session = Session::new(LEFT, path, Arc::clone(&ticket), &mut outbox);
+        let recording = recording(folder.path(), file);
+        let session = Session::new(recording, Arc::clone(&ticket), &mut outbox);
         Self { folder, ticket, session, outbox, events }
     }
 
@@ -81,8 +87,12 @@ fn the_customer_is_left_and_the_operator_right_in_a_file_of_the_whole_length() {
     // Before the end it can be heard already, up to a second or two ago.
     assert!(sound(&part).len() > 10);
     let (note, events, folder) = desk.finish(2_500);
-    let expected =
-        RecordingNote { file: "call.wav".into(), length_ms: 2_500, paused: vec![], problem: None };
+    let expected = RecordingNote {
+        file: "2026/11/call.wav".into(),
+        length_ms: 2_500,
+        paused: vec![],
+        problem: None,
+    };
     assert_eq!((note, events, part.exists()), (expected, vec![], false));
     let sound = sound(&folder.path().join("2026/11/call.wav"));
     assert_eq!(sound.len(), 125);
@@ -125,13 +135,15 @@ fn pauses_without_end_have_an_end() {
 #[test]
 fn a_file_that_cannot_be_made_is_told_at_once_and_noted() {
     let mut desk = Desk::new("call.wav");
-    let blocked = desk.folder.path().join("call.wav.part/call.wav");
-    desk.session = Session::new(LEFT, blocked.clone(), Arc::clone(&desk.ticket), &mut desk.outbox);
+    let name = "call.wav.part/call.wav";
+    let recording = recording(desk.folder.path(), name);
+    desk.session = Session::new(recording, Arc::clone(&desk.ticket), &mut desk.outbox);
+    let file = desk.folder.path().join(name);
     desk.talk(0, 500);
     let (note, events, _folder) = desk.finish(500);
     let problem = note.problem.unwrap();
     assert_eq!(note.length_ms, 0);
-    assert_eq!(events, [MediaEvent::RecordingFailed { leg: LEFT, file: blocked, problem }]);
+    assert_eq!(events, [MediaEvent::RecordingFailed { leg: LEFT, file, problem }]);
 }
 
 #[test]
@@ -139,9 +151,9 @@ fn a_file_that_cannot_be_made_is_told_at_once_and_noted() {
 fn a_full_disk_ends_the_file_and_not_the_call() {
     let mut desk = Desk::new("unused.wav");
     // A device that is always full takes the place of the part file.
-    let path = desk.folder.path().join("call.wav");
+    let recording = recording(desk.folder.path(), "call.wav");
     std::os::unix::fs::symlink("/dev/full", desk.folder.path().join("call.wav.part")).unwrap();
-    desk.session = Session::new(LEFT, path, Arc::clone(&desk.ticket), &mut desk.outbox);
+    desk.session = Session::new(recording, Arc::clone(&desk.ticket), &mut desk.outbox);
     desk.talk(0, 3_000);
     let (note, events, _folder) = desk.finish(3_000);
     assert_eq!(events.len(), 1);
