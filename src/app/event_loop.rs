@@ -16,9 +16,7 @@ use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
 use crate::core::hub::snapshot::Snapshot;
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
-use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, KeySource, LegId, Login, LookupId, Pii, RtpStatistics,
-};
+use crate::domain::{CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics};
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
 use crate::store::CallWriter;

@@ -237,11 +237,13 @@ impl Render {
 pub struct Recordings {
     /// Folder for recorded calls.
     pub folder: PathBuf,
+    /// Recordings are deleted after so many days; 0 keeps them for ever.
+    pub keep_days: u16,
 }
 
 impl Default for Recordings {
     fn default() -> Self {
-        Self { folder: "recordings".into() }
+        Self { folder: "recordings".into(), keep_days: 90 }
     }
 }
 

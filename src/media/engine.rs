@@ -17,6 +17,7 @@ use super::leg::OpenLeg;
 use super::library::PromptLibrary;
 use super::outbox::Outbox;
 use super::ports::PortPool;
+use super::recorder::{self, RecorderDoor, Ticket};
 use super::sockets::{Sockets, address_for};
 use super::worker::{Command, Departure, WAKE, Worker};
 use crate::domain::{Language, LegId, LocalMedia, MediaSession, PlayId, RecordingId};
@@ -32,6 +33,7 @@ const BIND_TRIES: usize = 64;
 pub struct MediaEngine {
     handle: MediaHandle,
     threads: Vec<JoinHandle<()>>,
+    recorder: Option<JoinHandle<()>>,
 }
 
 /// What drives the engine; cheap to clone. No call waits for the network, the disk or the app; a
@@ -46,9 +48,19 @@ struct Shared {
     library: Arc<ArcSwap<PromptLibrary>>,
     clock: Clock,
     workers: Vec<Door>,
-    /// The worker of each open leg. Held while a command is sent, so that commands about a leg
-    /// that moves reach its workers in the order in which they were given.
-    homes: Mutex<BTreeMap<LegId, usize>>,
+    recorder: RecorderDoor,
+    /// Held while a command is sent, so that commands about a leg that moves reach its workers in
+    /// the order in which they were given.
+    desk: Mutex<Desk>,
+}
+
+/// What is known here of the open legs.
+#[derive(Debug, Default)]
+struct Desk {
+    /// The worker of each.
+    homes: BTreeMap<LegId, usize>,
+    /// The newest recording of those that were recorded.
+    tickets: BTreeMap<LegId, Arc<Ticket>>,
 }
 
 /// The way to one worker.
@@ -76,16 +88,18 @@ impl MediaEngine {
             workers.push(door);
             plans.push((poll, commands));
         }
+        let (door, recorder) = recorder::start(clock, Outbox::new(events.clone()))?;
         let handle = MediaHandle(Arc::new(Shared {
             ip: settings.ip,
             ports: Arc::clone(&ports),
             library,
             clock,
             workers,
-            homes: Mutex::default(),
+            recorder: door,
+            desk: Mutex::default(),
         }));
         // From here on, an error drops the engine, which stops the threads already started.
-        let mut engine = Self { handle, threads: Vec::new() };
+        let mut engine = Self { handle, threads: Vec::new(), recorder: Some(recorder) };
         for (number, (poll, commands)) in plans.into_iter().enumerate() {
             let outbox = Outbox::new(events.clone());
             let ports = Arc::clone(&ports);
@@ -101,7 +115,8 @@ impl MediaEngine {
     }
 
     /// Closes all legs, each with its `Closed` event as far as the channel has room, and waits for
-    /// the threads to end: some milliseconds.
+    /// the threads to end: some milliseconds, and what the disk needs for the ends of recordings,
+    /// but not more than 5 s.
     pub fn shutdown(self) {}
 }
 
@@ -114,6 +129,9 @@ impl Drop for MediaEngine {
             if thread.join().is_err() {
                 tracing::error!("a media worker had died");
             }
+        }
+        if let Some(recorder) = self.recorder.take() {
+            self.handle.0.recorder.stop(recorder);
         }
     }
 }
@@ -132,9 +150,9 @@ impl MediaHandle {
         let ip = address_for(peer, self.0.ip, local);
         let (port, sockets) = self.bind(ip)?;
         let open = OpenLeg { id: leg, signalling: peer, sockets, port };
-        self.homes().entry(leg).or_insert_with(|| self.first_home(leg));
+        self.desk().homes.entry(leg).or_insert_with(|| self.first_home(leg));
         if !self.send(leg, Command::Open(Box::new(open))) {
-            self.homes().remove(&leg);
+            self.desk().homes.remove(&leg);
             self.release(port);
             return Err(io::Error::other("the media engine has stopped").into());
         }
@@ -186,9 +204,9 @@ impl MediaHandle {
     /// A leg that is in another bridge leaves it. Legs of different workers come together first:
     /// `b` moves to the worker of `a`.
     pub fn bridge(&self, a: LegId, b: LegId) {
-        let mut homes = self.homes();
-        if self.bring_together(&mut homes, a, b) {
-            self.send_to(&homes, a, Command::Bridge(a, b));
+        let mut desk = self.desk();
+        if self.bring_together(&mut desk, a, b) {
+            self.send_to(&desk, a, Command::Bridge(a, b));
         }
     }
 
@@ -201,40 +219,65 @@ impl MediaHandle {
     /// Lets a supervisor hear both sides of an operator's conversation, and speak as the mode says;
     /// called again, it changes the mode. It ends when the operator's bridge does, when one of the
     /// three legs is closed, or with [`MediaHandle::unbridge`] of the supervisor. An operator who
-    /// is in no bridge is not monitored.
+    /// is in no bridge is not monitored; a conversation has one supervisor, the newest.
     ///
-    /// Who hears more than one person gets a mix of 20 ms frames, up to 60 ms later than by the
-    /// relay. To such a leg telephone events are not passed.
+    /// Who hears two people gets a mix of them, frame by frame, 40 to 120 ms later than by the
+    /// relay. To such a leg telephone events are not passed. What a supervisor says is in no
+    /// recording.
     pub fn monitor(&self, supervisor: LegId, operator: LegId, mode: Monitoring) {
-        let _ = (supervisor, operator, mode);
+        let mut desk = self.desk();
+        if self.bring_together(&mut desk, operator, supervisor) {
+            self.send_to(&desk, operator, Command::Monitor(supervisor, operator, mode));
+        }
     }
 
-    /// Records what the peers of two legs say, until one of the legs is closed or
-    /// [`MediaHandle::stop_recording`]. Then [`MediaEvent::Recorded`] tells of `left`.
+    /// Records what the peers of two legs say, bridged or not, until one of the legs is closed or
+    /// [`MediaHandle::stop_recording`]. Then [`MediaEvent::Recorded`] tells of `left`. What we play
+    /// to them is not recorded. A leg is in one recording: a new one ends the one before.
+    ///
+    /// Disk trouble never reaches the call: [`MediaEvent::RecordingFailed`] tells of it, and the
+    /// note. Only if the disk stands still and hundreds of recordings wait for it already, nothing
+    /// is begun, and an error is logged.
     pub fn record(&self, recording: Recording) {
-        let _ = recording;
+        let Recording { left, right, file } = recording;
+        let mut desk = self.desk();
+        let Some((taps, ticket)) = self.0.recorder.begin(left, file) else {
+            return;
+        };
+        // The tap of a leg that is not open is dropped, and ends the recording.
+        for (leg, tap) in [left, right].into_iter().zip(taps) {
+            if self.send_to(&desk, leg, Command::Record(leg, tap)) {
+                desk.tickets.insert(leg, Arc::clone(&ticket));
+            }
+        }
     }
 
     /// From now on silence is written, until [`MediaHandle::resume_recording`]; the note tells of
-    /// each such stretch. `leg` is one of the two.
+    /// each such stretch. `leg` is one of the two; so it is in the next ones.
     pub fn pause_recording(&self, leg: LegId) {
-        let _ = leg;
+        if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.pause(self.0.clock.now_us());
+        }
     }
 
     pub fn resume_recording(&self, leg: LegId) {
-        let _ = leg;
+        if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.resume(self.0.clock.now_us());
+        }
     }
 
-    /// Ends the recording of a leg, left or right.
     pub fn stop_recording(&self, leg: LegId) {
-        let _ = leg;
+        if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.end(self.0.clock.now_us());
+        }
     }
 
     /// Ends the stream with an RTCP BYE; statistics come in [`MediaEvent::Closed`].
     pub fn close(&self, leg: LegId) {
-        let mut homes = self.homes();
-        self.send_to(&homes, leg, Command::Close(leg));
-        homes.remove(&leg);
+        let mut desk = self.desk();
+        self.send_to(&desk, leg, Command::Close(leg));
+        desk.homes.remove(&leg);
+        desk.tickets.remove(&leg);
     }
 
     /// The worker on which a leg begins: ids end in random bits, so legs are spread evenly.
@@ -244,24 +287,19 @@ impl MediaHandle {
 
     /// Says whether the worker lives and the leg is open.
     fn send(&self, leg: LegId, command: Command) -> bool {
-        self.send_to(&self.homes(), leg, command)
+        self.send_to(&self.desk(), leg, command)
     }
 
-    fn send_to(&self, homes: &BTreeMap<LegId, usize>, leg: LegId, command: Command) -> bool {
-        homes.get(&leg).is_some_and(|&home| self.0.workers[home].send(command))
+    fn send_to(&self, desk: &Desk, leg: LegId, command: Command) -> bool {
+        desk.homes.get(&leg).is_some_and(|&home| self.0.workers[home].send(command))
     }
 
     /// Sees to it that `guest` is on the worker of `host`; says whether both are open.
     ///
     /// The worker that a leg leaves is told first, then the one that waits for it. So a worker only
     /// waits for commands given before its own, and no two can wait for each other.
-    fn bring_together(
-        &self,
-        homes: &mut BTreeMap<LegId, usize>,
-        host: LegId,
-        guest: LegId,
-    ) -> bool {
-        let (Some(&to), Some(&from)) = (homes.get(&host), homes.get(&guest)) else {
+    fn bring_together(&self, desk: &mut Desk, host: LegId, guest: LegId) -> bool {
+        let (Some(&to), Some(&from)) = (desk.homes.get(&host), desk.homes.get(&guest)) else {
             return false;
         };
         if to != from {
@@ -270,14 +308,14 @@ impl MediaHandle {
             let departure = Departure { leg: sender, waker };
             self.0.workers[from].send(Command::Leave(guest, departure));
             self.0.workers[to].send(Command::Arrive(arrival));
-            homes.insert(guest, to);
+            desk.homes.insert(guest, to);
         }
         true
     }
 
-    fn homes(&self) -> MutexGuard<'_, BTreeMap<LegId, usize>> {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
         // Whole at any time, like the pool.
-        self.0.homes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bind(&self, ip: IpAddr) -> Result<(u16, Sockets), OpenError> {

@@ -8,13 +8,16 @@ use mio::net::UdpSocket;
 
 use super::border::MediaEvent;
 use super::clock::Clock;
+use super::conversation::Listening;
 use super::dtmf::EventReceiver;
 use super::frames::Tick;
 use super::library::Prompt;
+use super::mixer::{Mixer, Voice};
 use super::outbox::Outbox;
 use super::packet::{HEADER_BYTES, Incoming, is_rtcp};
 use super::playlist::{Playlist, SAMPLES_PER_MS};
 use super::reception::{Order, Reception};
+use super::recorder::Tap;
 use super::relay::{Content, Relay, Speech};
 use super::rtcp::{self, HeardFigures};
 use super::sender::Sender;
@@ -56,6 +59,13 @@ pub(super) struct Leg {
     /// The leg whose peer is heard here, by its number on this worker.
     pub partner: Option<u32>,
     relay: Relay,
+    /// The supervisor who hears this leg; and what this leg does as a supervisor.
+    pub supervisor: Option<u32>,
+    pub listening: Option<Listening>,
+    /// Only while two voices are heard here.
+    mixer: Option<Box<Mixer>>,
+    /// What the peer says is recorded here.
+    pub tap: Option<Tap>,
     sender: Sender,
     reception: Reception,
     events: EventReceiver,
@@ -83,6 +93,10 @@ impl Leg {
             playlist: Playlist::default(),
             partner: None,
             relay: Relay::default(),
+            supervisor: None,
+            listening: None,
+            mixer: None,
+            tap: None,
             sender: Sender::new(rand::random(), rand::random(), rand::random()),
             reception: Reception::default(),
             events: EventReceiver::default(),
@@ -131,10 +145,10 @@ impl Leg {
     }
 
     /// Whether frames are to be sent now. A leg with a partner sends what the partner's peer says,
-    /// when it says it; frames only while something is played.
+    /// when it says it; frames only while something is played, or voices are mixed.
     pub fn sends_frames(&self) -> bool {
         let may_send = self.session.as_ref().is_some_and(|session| session.direction.sends());
-        let has_audio = self.partner.is_none() || !self.playlist.is_empty();
+        let has_audio = self.partner.is_none() || self.mixer.is_some() || !self.playlist.is_empty();
         may_send && has_audio && self.far.target().is_some()
     }
 
@@ -149,7 +163,7 @@ impl Leg {
         self.sender.resume(now_us);
     }
 
-    /// Sends the next frame: what the playlist has, else silence.
+    /// Sends the next frame: what the playlist has, else the voices that are mixed, else silence.
     pub fn send_frame(&mut self, now_us: u64, buffer: &mut [u8], outbox: &mut Outbox) {
         let (Some(session), Some(target)) = (&self.session, self.far.target()) else {
             return;
@@ -158,9 +172,12 @@ impl Leg {
         let packet = &mut buffer[..HEADER_BYTES + samples as usize];
         let (header, audio) = packet.split_at_mut(HEADER_BYTES);
         let leg = self.id;
-        self.playlist.fill(session.codec, audio, |play| {
-            outbox.push(MediaEvent::PlayEnded { leg, play, cut_after_ms: None });
-        });
+        match &mut self.mixer {
+            Some(mixer) if self.playlist.is_empty() => mixer.fill(session.codec, audio),
+            Some(_) | None => self.playlist.fill(session.codec, audio, |play| {
+                outbox.push(MediaEvent::PlayEnded { leg, play, cut_after_ms: None });
+            }),
+        }
         header.copy_from_slice(&self.sender.next_header(samples, now_us));
         // A packet that the system would not take is lost like any other: the stream goes on.
         if self.sockets.rtp.send_to(packet, target).is_ok() {
@@ -169,8 +186,11 @@ impl Leg {
     }
 
     /// Sends what the partner's peer says; not while something is played, which is heard instead,
-    /// nor while the direction forbids sending.
-    pub fn hear(&mut self, speech: &Speech<'_>, now_us: u64, buffer: &mut [u8]) {
+    /// nor while the direction forbids sending. If voices are mixed, it waits for the next frame.
+    pub fn hear(&mut self, voice: Voice, speech: &Speech<'_>, now_us: u64, buffer: &mut [u8]) {
+        if let Some(mixer) = &mut self.mixer {
+            return mixer.hear(voice, speech);
+        }
         let (Some(session), Some(target)) = (&self.session, self.far.target()) else {
             return;
         };
@@ -213,6 +233,14 @@ impl Leg {
         });
     }
 
+    /// Begins or ends that two voices are heard here.
+    pub fn mix(&mut self, two_voices: bool) {
+        if two_voices != self.mixer.is_some() {
+            self.mixer = two_voices.then(Box::default);
+            self.relay.interrupt();
+        }
+    }
+
     /// A datagram on the RTP port; what the others of a conversation hear of it.
     pub fn on_datagram<'a>(
         &mut self,
@@ -250,6 +278,9 @@ impl Leg {
                 .map(|key| (key, KeySource::Event)),
             Content::Audio(_) => {
                 self.reception.on_audio(packet.timestamp, now_us);
+                if receives && let Some(tap) = &self.tap {
+                    tap.hear(codec, &packet, now_us);
+                }
                 let tones = self.tones.as_mut();
                 let key = tones.and_then(|tones| tones.hear(codec, &packet, order));
                 key.map(|key| (key, KeySource::Tone))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::border::MediaEvent;
+use super::border::{MediaEvent, Monitoring};
 use super::clock::Clock;
 use super::frames::FrameClock;
 use super::leg::{Leg, OpenLeg, PACKET_BYTES_MAX};
@@ -16,6 +16,7 @@ use super::legs::Legs;
 use super::library::Prompt;
 use super::outbox::Outbox;
 use super::ports::PortPool;
+use super::recorder::Tap;
 use crate::domain::{LegId, MediaSession, PlayId, RtpStatistics};
 
 /// Wakes the worker when commands wait; every other token is twice the leg's number, plus one for
@@ -41,6 +42,10 @@ pub(super) enum Command {
     /// Both legs are of this worker.
     Bridge(LegId, LegId),
     Unbridge(LegId),
+    /// The supervisor and the operator; both are of this worker.
+    Monitor(LegId, LegId, Monitoring),
+    /// What the peer of this leg says is recorded until the leg is closed.
+    Record(LegId, Tap),
     /// Hands a leg over to another worker.
     Leave(LegId, Departure),
     /// Takes a leg over. Until it comes, no further command is obeyed: they may be about it.
@@ -293,6 +298,13 @@ impl Worker {
                     self.legs.unbridge(number, &mut self.changed);
                 }
             }
+            Command::Monitor(supervisor, operator, mode) => {
+                let numbers = (self.legs.number(supervisor), self.legs.number(operator));
+                if let (Some(supervisor), Some(operator)) = numbers {
+                    self.legs.monitor(supervisor, operator, mode, &mut self.changed);
+                }
+            }
+            Command::Record(id, tap) => self.change(id, |leg, _| leg.tap = Some(tap)),
             Command::Leave(id, departure) => self.leave(id, departure),
             Command::Arrive(leg) => self.arrival = Some(leg),
             Command::Close(id) => self.close(id, now_us),

@@ -9,8 +9,8 @@ use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::dialplan::Plan;
 use crate::dialplan::scenario::{CrmState, PlanTest};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId,
-    Order, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
+    CallFact, CallId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId, Order, PlayId,
+    RecordingId, Region, RtpStatistics, Timestamp,
 };
 use crate::speech::Catalogue;
 

@@ -92,7 +92,7 @@ impl Acd {
         if caller.reasons == Some(reasons) {
             return;
         }
-        let decision = caller.decided(now, caller.rule(), Vec::new(), found);
+        let decision = caller.decided(now, Vec::new(), found);
         Self::record(call, CallFact::Decided(decision), out);
         if let Some(caller) = self.callers.get_mut(&call) {
             caller.reasons = Some(reasons);
@@ -103,15 +103,14 @@ impl Acd {
     pub(super) fn plan_reasons(&mut self, now: Timestamp) {
         let desks = &self.desks;
         self.news.reasons.retain(|group| desks.of_group(group).next().is_some());
-        if !self.news.reasons.is_empty() && self.news.reasons_at.is_none() {
-            let at = now.plus_ms(REASONS_EVERY_MS);
-            self.news.reasons_at = Some(at);
-            self.timers.insert((at, Timer::Reasons));
+        if !self.news.reasons.is_empty() && !self.news.are_reasons_planned {
+            self.news.are_reasons_planned = true;
+            self.timers.insert((now.plus_ms(REASONS_EVERY_MS), Timer::Reasons));
         }
     }
 
     pub(super) fn write_reasons(&mut self, now: Timestamp, out: &mut Vec<Act>) {
-        self.news.reasons_at = None;
+        self.news.are_reasons_planned = false;
         for group in std::mem::take(&mut self.news.reasons) {
             let firsts = self.desks.of_group(&group).filter_map(|(_, ranks)| ranks.first());
             let firsts: Vec<Rank> = firsts.copied().collect();
@@ -127,13 +126,12 @@ impl Caller {
     pub(super) fn decided(
         &self,
         now: Timestamp,
-        rule: &str,
         chosen: Vec<Login>,
         found: Vec<Found<'_>>,
     ) -> Decision {
         Decision {
             group: self.group().name.clone(),
-            rule: rule.to_owned(),
+            rule: self.rule().to_owned(),
             plan: self.ticket.plan.clone(),
             waited_ms: now.since(self.entered),
             chosen,

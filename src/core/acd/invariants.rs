@@ -110,7 +110,7 @@ impl Acd {
             let login = &person.operator.login;
             match &person.work {
                 Work::Ringing { offer, .. } => {
-                    if !self.offers.get(offer).is_some_and(|o| o.operator == *login) {
+                    if self.offers.get(offer).is_none_or(|o| o.operator != *login) {
                         wrong.push(format!("{login} rings without an offer"));
                     }
                 }

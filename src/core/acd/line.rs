@@ -63,10 +63,10 @@ pub(super) struct Caller {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Waiting,
-    /// `tried`: all who were rung in this round, for `ring-all`.
+    /// `tried`: all who were rung in this round, for `ring-all`; with the outcome once it is known.
     Ringing {
         offers: Vec<OfferId>,
-        tried: BTreeSet<Login>,
+        tried: BTreeMap<Login, Option<RingOutcome>>,
     },
     /// An operator picked up and does not hear the caller yet.
     Answered {
@@ -133,7 +133,7 @@ impl Caller {
     }
 
     pub fn has_tried(&self, login: &Login) -> bool {
-        matches!(&self.stage, Stage::Ringing { tried, .. } if tried.contains(login))
+        matches!(&self.stage, Stage::Ringing { tried, .. } if tried.contains_key(login))
     }
 
     pub fn snapshot(&self, place: usize) -> WaitingCaller {

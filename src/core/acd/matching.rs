@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 
 use crate::dialplan::plan::Pick;
-use crate::domain::{CallFact, CallId, Login, Timestamp, Verdict};
+use crate::domain::{CallFact, CallId, Login, RingOutcome, Timestamp, Verdict};
 
 use super::Acd;
 use super::border::Act;
@@ -87,8 +87,7 @@ impl Acd {
             return false;
         }
         mark_just_rung(caller, &chosen, &mut found);
-        let rule = rule_of(caller);
-        let decision = caller.decided(now, rule, chosen.clone(), found);
+        let decision = caller.decided(now, chosen.clone(), found);
         Self::record(call, CallFact::Decided(decision), out);
         if let [login] = chosen.as_slice() {
             self.turns.insert(caller.group().name.clone(), login.clone());
@@ -104,9 +103,10 @@ impl Acd {
         caller.reasons = None;
         if let Stage::Ringing { offers: ringing, tried } = &mut caller.stage {
             ringing.extend(offers);
-            tried.extend(logins);
+            tried.extend(logins.into_iter().map(|login| (login, None)));
         } else {
-            caller.stage = Stage::Ringing { offers, tried: logins.into_iter().collect() };
+            let tried = logins.into_iter().map(|login| (login, None)).collect();
+            caller.stage = Stage::Ringing { offers, tried };
         }
         self.requeue(now, call);
     }
@@ -162,26 +162,15 @@ impl Acd {
     }
 }
 
-/// The name of the rule in the record of decisions.
-fn rule_of(caller: &Caller) -> &'static str {
-    if caller.manager.is_some() {
-        return "personal-manager";
-    }
-    match caller.group().pick {
-        Pick::LongestIdle => "longest-idle",
-        Pick::RingAll => "ring-all",
-        Pick::RoundRobin => "round-robin",
-        Pick::FewestCalls => "fewest-calls",
-        Pick::BySkill => "by-skill",
-    }
-}
-
-/// The one who was rung last and was passed over for it.
+/// Those who are free, but were rung for this caller just now and were passed over for it.
 fn mark_just_rung(caller: &Caller, chosen: &[Login], found: &mut [Found<'_>]) {
-    let Some((last, outcome)) = &caller.last_rung else { return };
-    for found in found.iter_mut().filter(|found| found.person.operator.login == *last) {
-        if matches!(found.verdict, Verdict::Free { .. }) && !chosen.contains(last) {
-            found.verdict = Verdict::JustRang { outcome: *outcome };
+    for Found { person, verdict, .. } in found {
+        let login = &person.operator.login;
+        if matches!(verdict, Verdict::Free { .. })
+            && !chosen.contains(login)
+            && let Some(outcome) = caller.outcome_of(login)
+        {
+            *verdict = Verdict::JustRang { outcome };
         }
     }
 }
@@ -199,7 +188,27 @@ impl Caller {
         self.group().skill.as_deref().unwrap_or(&self.group().name)
     }
 
+    /// How the operator did not take this call: the last one rung, or one of this round.
+    fn outcome_of(&self, login: &Login) -> Option<RingOutcome> {
+        let last = self.last_rung.as_ref().filter(|(last, _)| last == login);
+        let tried = match &self.stage {
+            Stage::Ringing { tried, .. } => tried.get(login).copied().flatten(),
+            Stage::Waiting | Stage::Answered { .. } => None,
+        };
+        tried.or(last.map(|(_, outcome)| *outcome))
+    }
+
+    /// The name of the rule in the record of decisions.
     pub(super) fn rule(&self) -> &'static str {
-        rule_of(self)
+        if self.manager.is_some() {
+            return "personal-manager";
+        }
+        match self.group().pick {
+            Pick::LongestIdle => "longest-idle",
+            Pick::RingAll => "ring-all",
+            Pick::RoundRobin => "round-robin",
+            Pick::FewestCalls => "fewest-calls",
+            Pick::BySkill => "by-skill",
+        }
     }
 }

@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
-use crate::domain::{CallFact, CallId, Login, Operator, Timestamp};
+use crate::domain::{Attendance, CallFact, CallId, Login, Operator, Timestamp};
 
 pub use border::{Act, Estimate, Joined, NotAllowed, OfferId, OperatorState, Release, Ticket};
 pub use decision::Standing;
@@ -85,8 +85,8 @@ struct News {
     is_group_empty: bool,
     /// Groups whose first callers may have other reasons to wait than were written down.
     reasons: BTreeSet<String>,
-    /// When these reasons are looked at.
-    reasons_at: Option<Timestamp>,
+    /// A timer is set to look at these reasons.
+    are_reasons_planned: bool,
 }
 
 /// Why [`Acd::on_time`] is wanted.
@@ -119,21 +119,24 @@ impl Acd {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Does what is due at `now`. Calling it too early or too often does no harm.
+    /// Does what is due at `now`, all of it before anybody is rung. Calling it too early or too
+    /// often does no harm.
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Act>) {
-        while let Some((at, timer)) = self.timers.first().cloned()
-            && at <= now
+        let mut are_reasons_due = false;
+        while self.next_timer().is_some_and(|at| at <= now)
+            && let Some((_, timer)) = self.timers.pop_first()
         {
-            self.timers.pop_first();
             match timer {
                 Timer::Ring(offer) => self.ring_time_is_up(now, offer, out),
                 Timer::WrapUp(login) => self.finish_wrap_up(now, &login, out),
                 Timer::Delay(login) => self.delay_is_over(now, &login),
                 Timer::Widen(call) => self.widen(now, call, out),
-                Timer::Reasons => self.write_reasons(now, out),
+                Timer::Reasons => are_reasons_due = true,
             }
-            // Each timer sees the house as the one before has left it.
-            self.settle(now, out);
+        }
+        self.settle(now, out);
+        if are_reasons_due {
+            self.write_reasons(now, out);
         }
     }
 
@@ -143,6 +146,21 @@ impl Acd {
         let caller = self.callers.get(&call)?;
         let line = self.lines.get(&caller.ticket.group.name)?;
         line.contains(&caller.rank).then(|| line.range(..=caller.rank).count())
+    }
+
+    /// How long a caller has been waiting; `None`: not waiting.
+    pub fn waited_ms(&self, now: Timestamp, call: CallId) -> Option<u64> {
+        self.callers.get(&call).map(|caller| now.since(caller.entered))
+    }
+
+    /// Whether a phone rings for this caller.
+    pub fn is_ringing(&self, call: CallId) -> bool {
+        self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Ringing { .. }))
+    }
+
+    /// What an operator wants; `None`: there is no such operator.
+    pub fn attendance(&self, login: &Login) -> Option<&Attendance> {
+        self.staff.get(login).map(|person| &person.attendance)
     }
 
     /// Where an operator is; `None`: there is no such operator.

@@ -173,7 +173,8 @@ impl Acd {
         self.news.operators.insert(offer.operator.clone());
 
         let Some(caller) = self.callers.get_mut(&offer.call) else { return };
-        if let Stage::Ringing { offers, .. } = &mut caller.stage {
+        if let Stage::Ringing { offers, tried } = &mut caller.stage {
+            tried.insert(offer.operator.clone(), Some(outcome));
             offers.retain(|other| *other != id);
             if offers.is_empty() {
                 caller.stage = Stage::Waiting;

@@ -130,7 +130,8 @@ impl Comfort {
 
     /// Something was heard to its end.
     pub(super) fn on_heard(&mut self, now: Timestamp) {
-        let gap = now.plus_ms(GAP_MS);
+        // A tone is no sentence: the next one may follow at once.
+        let gap = now.plus_ms(if self.last == Some(Word::Tone) { 0 } else { GAP_MS });
         let at_least = |at: &mut Option<Timestamp>, least: Timestamp| {
             if let Some(at) = at {
                 *at = (*at).max(least);
@@ -174,8 +175,12 @@ impl Flow {
                 }
             }
             Some(Word::Tip) => {
-                let recordings = comfort.tips.clone();
-                self.requests.push(LineRequest::Tip { recordings });
+                let language = self.knowledge.language;
+                let is_recorded = |id: &&RecordingId| self.catalogue.contains(language, id);
+                let recordings: Vec<_> = comfort.tips.iter().filter(is_recorded).cloned().collect();
+                if !recordings.is_empty() {
+                    self.requests.push(LineRequest::Tip { recordings });
+                }
             }
             Some(Word::Offer) => {
                 let offer = self.sentence("phrase/offer-callback");

@@ -19,6 +19,8 @@ mod introduction;
 pub mod line;
 mod lookup;
 mod say;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

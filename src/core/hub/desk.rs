@@ -168,15 +168,12 @@ impl Hub {
             }
         };
         let group = group.as_deref();
-        if self.acd.is_logged_in(operator, group) {
-            self.acd.log_out(now, operator, group, &mut self.acts);
-            "code/logged-out"
+        let (done, said) = if self.acd.is_logged_in(operator, group) {
+            (self.acd.log_out(now, operator, group, &mut self.acts), "code/logged-out")
         } else {
-            match self.acd.log_in(now, operator, group, &mut self.acts) {
-                Ok(()) => "code/logged-in",
-                Err(_) => "code/not-allowed",
-            }
-        }
+            (self.acd.log_in(now, operator, group, &mut self.acts), "code/logged-in")
+        };
+        if done.is_ok() { said } else { "code/not-allowed" }
     }
 
     /// The phone of an operator in a conversation, if this person may listen to it.

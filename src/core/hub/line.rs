@@ -230,15 +230,17 @@ impl Hub {
     fn show_lamps(&self, operator: &Login, out: &mut Vec<Command>) {
         let extension = self.operators.get(operator).and_then(|o| o.extension.as_ref());
         let (Some(extension), Some(state)) = (extension, self.acd.state(operator)) else { return };
-        let (phone, pause) = match state {
+        let phone = match state {
             OperatorState::Offline
             | OperatorState::Unreachable
             | OperatorState::Ready { .. }
-            | OperatorState::WrapUp { .. } => (LampState::Off, LampState::Off),
-            OperatorState::Ringing { .. } => (LampState::Ringing, LampState::Off),
-            OperatorState::Talking { .. } => (LampState::On, LampState::Off),
-            OperatorState::Paused { .. } => (LampState::Off, LampState::On),
+            | OperatorState::WrapUp { .. }
+            | OperatorState::Paused { .. } => LampState::Off,
+            OperatorState::Ringing { .. } => LampState::Ringing,
+            OperatorState::Talking { .. } => LampState::On,
         };
+        let is_paused = self.acd.attendance(operator).is_some_and(|a| a.paused.is_some());
+        let pause = if is_paused { LampState::On } else { LampState::Off };
         out.extend([
             Command::SetLamp { lamp: extension.to_string(), state: phone },
             Command::SetLamp { lamp: format!("*46{extension}"), state: pause },

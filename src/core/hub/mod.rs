@@ -69,6 +69,8 @@ pub struct Hub {
 impl Hub {
     /// `seed` makes the ids of dialled legs; nodes and restarts take different ones.
     pub fn new(plan: Arc<Plan>, catalogue: Arc<Catalogue>, region: Region, seed: u64) -> Self {
+        let zone = plan.scripts.values().next().map(|script| script.timezone.clone());
+        let acd = zone.map_or_else(Acd::new, |zone| Acd::new().in_zone(zone));
         Self {
             plan,
             catalogue,
@@ -79,7 +81,7 @@ impl Hub {
             legs: BTreeMap::new(),
             bridges: BTreeMap::new(),
             offers: BTreeMap::new(),
-            acd: Acd::new(),
+            acd,
             acts: Vec::new(),
             operators: BTreeMap::new(),
             tips: TipMemory::default(),

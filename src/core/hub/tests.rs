@@ -584,7 +584,7 @@ fn a_recorded_conversation_is_paused_by_keys_and_ends_with_the_talk() {
     assert!(house.commands.contains(&Command::PauseRecording { caller: leg }));
     assert!(house.commands.contains(&Command::ResumeRecording { caller: leg }));
     house.end(leg, HUNG_UP.0, HUNG_UP.1);
-    assert_eq!(house.commands.last(), Some(&Command::StopRecording { caller: leg }));
+    assert!(house.commands.contains(&Command::StopRecording { caller: leg }));
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl TipMemory {
             |heard: &BTreeSet<RecordingId>| tips.iter().find(|tip| !heard.contains(*tip)).cloned();
         let Some(heard) = heard else { return tips.first().cloned() };
         unheard(heard).or_else(|| {
-            tips.iter().for_each(|tip| drop(heard.remove(tip)));
+            heard.retain(|tip| !tips.contains(tip));
             tips.first().cloned()
         })
     }

@@ -320,3 +320,97 @@ fn a_phone_that_was_dialled_is_heard_from_where_it_answered() {
     phone.say(&[Codec::Pcma.silence(); 640]);
     phone.hear();
 }
+
+/// Whether the tones are in what a phone hears of the next second, each at its whole loudness,
+/// while all speak, paced by the frames of somebody else.
+fn tones_heard(metronome: &Phone, phones: &mut [(&mut Phone, f64)], listener: usize) -> Vec<bool> {
+    let frames = 80;
+    let voices: Vec<_> =
+        phones.iter().map(|(phone, hz)| tone(phone.session.codec, *hz, frames)).collect();
+    phones[listener].0.catch_up();
+    let mut heard = Vec::new();
+    phones[listener].0.rtp.set_nonblocking(true).unwrap();
+    for n in 0..frames {
+        metronome.hear();
+        for ((phone, _), voice) in phones.iter_mut().zip(&voices) {
+            phone.say(&voice[n * 160..(n + 1) * 160]);
+        }
+        let mut buffer = [0; 2048];
+        while let Ok(length) = phones[listener].0.rtp.recv(&mut buffer) {
+            heard.extend_from_slice(&buffer[12..length]);
+        }
+    }
+    phones[listener].0.rtp.set_nonblocking(false).unwrap();
+    let codec = phones[listener].0.session.codec;
+    let end = &heard[heard.len() / 2..];
+    phones.iter().map(|(_, hz)| loudness(codec, *hz, end) > 4_000.0).collect()
+}
+
+#[test]
+fn a_supervisor_hears_both_and_is_heard_by_whom_the_mode_says() {
+    let mut house = house(14_700, 8);
+    let metronome = house.call(alaw);
+    let mut customer = house.call_as(leg_of(0, 1), alaw);
+    let mut operator = house.call_as(leg_of(1, 2), ulaw);
+    let mut supervisor = house.call_as(leg_of(2, 3), alaw);
+    join(&house, &customer, &operator);
+    for mode in [Monitoring::Listen, Monitoring::Whisper, Monitoring::Barge, Monitoring::Listen] {
+        house.engine.handle().monitor(supervisor.leg, operator.leg, mode);
+        let to_operator = mode != Monitoring::Listen;
+        let to_customer = mode == Monitoring::Barge;
+        let hears = [[false, true, to_customer], [true, false, to_operator], [true, true, false]];
+        for (listener, expected) in hears.iter().enumerate() {
+            let mut phones =
+                [(&mut customer, 437.5), (&mut operator, 1_312.5), (&mut supervisor, 2_187.5)];
+            // On a busy machine the phones may be held up: one good second is proof.
+            let mut seconds = (0..4).map(|_| tones_heard(&metronome, &mut phones, listener));
+            assert!(seconds.any(|heard| heard == expected), "{mode:?}, listener {listener}");
+        }
+    }
+    // The end of the conversation is the end of listening.
+    house.engine.handle().close(operator.leg);
+    assert!(matches!(house.event(), MediaEvent::Closed { .. }));
+    supervisor.catch_up();
+    assert!(is_silence(&supervisor.hear()) && is_silence(&supervisor.hear()));
+}
+
+#[test]
+fn a_conversation_is_recorded_with_each_voice_on_its_side() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("2026-11-22/call.wav");
+    let mut house = house(14_720, 8);
+    let metronome = house.call(alaw);
+    let mut customer = house.call_as(leg_of(0, 1), alaw);
+    let mut operator = house.call_as(leg_of(1, 2), ulaw);
+    let handle = house.engine.handle();
+    let (left, right) = (customer.leg, operator.leg);
+    handle.bridge(left, right);
+    let recording = Recording { left, right, file: file.clone() };
+    handle.record(recording);
+    let mut phones = [(&mut customer, 437.5), (&mut operator, 1_312.5)];
+    tones_heard(&metronome, &mut phones, 0);
+    handle.pause_recording(right);
+    tones_heard(&metronome, &mut phones, 0);
+    handle.resume_recording(right);
+    tones_heard(&metronome, &mut phones, 0);
+    handle.close(left);
+    assert!(matches!(house.event(), MediaEvent::Closed { .. }));
+    let MediaEvent::Recorded { leg, note } = house.event() else { panic!("not recorded") };
+    assert_eq!((leg, note.file.as_str(), &note.problem), (left, "call.wav", &None));
+    let [(from_ms, to_ms)] = note.paused[..] else { panic!("{:?}", note.paused) };
+    assert!(to_ms - from_ms >= 1_500, "{:?}", note.paused);
+
+    let mut reader = hound::WavReader::open(file).unwrap();
+    let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+    assert_eq!(samples.len() as u64 / 16, note.length_ms);
+    for (side, hz, other_hz) in [(0, 437.5, 1_312.5), (1, 1_312.5, 437.5)] {
+        let voice: Vec<u8> =
+            samples.iter().skip(side).step_by(2).map(|&it| g711::encode_ulaw(it)).collect();
+        let part =
+            |from_ms: u64, ms: u64| &voice[from_ms as usize * 8..(from_ms + ms) as usize * 8];
+        let loud = loudness(Codec::Pcmu, hz, part(400, 800));
+        assert!((4_000.0..9_000.0).contains(&loud), "{loud}");
+        assert!(loudness(Codec::Pcmu, other_hz, part(400, 800)) < 400.0);
+        assert!(part(from_ms, to_ms - from_ms).iter().all(|&code| code == 0xFF));
+    }
+}

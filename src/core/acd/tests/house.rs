@@ -22,6 +22,8 @@ pub struct House {
     pub ringing: BTreeMap<Login, (OfferId, u128)>,
     pub facts: Vec<(u128, CallFact)>,
     pub remembered: Vec<(Login, Attendance)>,
+    /// Every offer ever made.
+    pub offered: Vec<OfferId>,
     story: Vec<String>,
 }
 
@@ -86,6 +88,7 @@ impl House {
             ringing: BTreeMap::new(),
             facts: Vec::new(),
             remembered: Vec::new(),
+            offered: Vec::new(),
             story: Vec::new(),
         };
         house.set_operators(operators);
@@ -134,6 +137,7 @@ impl House {
         match act {
             Act::Offer { offer, call, operator, .. } => {
                 let caller = call.0.as_u128();
+                self.offered.push(offer);
                 self.tell(format!("{operator} rings for {caller}"));
                 let before = self.ringing.insert(operator.clone(), (offer, caller));
                 assert_eq!(before, None, "{operator} has one phone");

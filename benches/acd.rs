@@ -1,0 +1,190 @@
+//! How long the line takes to decide: 1,000 callers wait in 50 groups for 500 operators, each of
+//! whom belongs to five groups. The aim is a median of at most 50 µs.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use uuid::Uuid;
+
+use allo::core::acd::{Acd, Act, Ticket};
+use allo::dialplan::plan::{Group, Pick};
+use allo::domain::{CallId, Login, Operator, Origin, PhoneState, Role, Timestamp};
+
+const GROUPS: usize = 50;
+const OPERATORS: usize = 500;
+const GROUPS_OF_EACH: usize = 5;
+const WAITING: u128 = 1_000;
+
+struct House {
+    acd: Acd,
+    groups: Vec<Arc<Group>>,
+    now: Timestamp,
+    calls: u128,
+    out: Vec<Act>,
+}
+
+impl House {
+    fn new() -> Self {
+        let picks = [Pick::LongestIdle, Pick::RoundRobin, Pick::FewestCalls, Pick::BySkill];
+        let groups = (0..GROUPS).map(|number| {
+            let mut group = Group::named(format!("group-{number}"));
+            group.pick = picks[number % picks.len()];
+            Arc::new(group)
+        });
+        let (now, out) = (Timestamp(1_767_225_600_000), Vec::new());
+        let mut house = Self { acd: Acd::new(), groups: groups.collect(), now, calls: 0, out };
+        let operators = (0..OPERATORS).map(|number| house.operator(number)).collect();
+        house.acd.set_operators(now, operators, &mut house.out);
+        for number in 0..OPERATORS {
+            let login = login(number);
+            house.acd.set_phone(now, &login, PhoneState::Reachable, &mut house.out);
+            house.acd.log_in(now, &login, None, &mut house.out).expect("the login is known");
+        }
+        house
+    }
+
+    fn operator(&self, number: usize) -> Operator {
+        let groups = (0..GROUPS_OF_EACH).map(|n| (number + n * 7) % GROUPS);
+        let groups: Vec<String> = groups.map(|n| self.groups[n].name.clone()).collect();
+        let level = |group: &String| (group.clone(), u8::try_from(number % 10 + 1).unwrap_or(1));
+        Operator {
+            login: login(number),
+            name: String::new(),
+            extension: None,
+            skills: groups.iter().map(level).collect(),
+            groups,
+            role: Role::Operator,
+            auto_answer: false,
+            whisper: false,
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.calls += 1;
+        let number = usize::try_from(self.calls).unwrap_or(0);
+        Ticket {
+            call: CallId(Uuid::from_u128(self.calls)),
+            group: self.groups[number % GROUPS].clone(),
+            origin: Origin::Called,
+            caller: None,
+            priority: i32::from(number.is_multiple_of(10)),
+            manager: None,
+            only_manager: false,
+            plan: "bench".to_owned(),
+        }
+    }
+
+    fn join(&mut self) -> Duration {
+        self.now = self.now.plus_ms(20);
+        let ticket = self.ticket();
+        let began = Instant::now();
+        self.acd.join(self.now, ticket, &mut self.out);
+        began.elapsed()
+    }
+
+    /// Every phone that rings is picked up.
+    fn pick_up(&mut self) -> Vec<Login> {
+        let offers: Vec<_> = self.out.drain(..).filter_map(|act| match act {
+            Act::Offer { offer, call, operator, .. } => Some((offer, call, operator)),
+            Act::Withdraw { .. }
+            | Act::TurnAway { .. }
+            | Act::Record { .. }
+            | Act::Remember { .. }
+            | Act::StateChanged { .. } => None,
+        });
+        let mut operators = Vec::new();
+        for (offer, call, operator) in offers.collect::<Vec<_>>() {
+            self.acd.answered(self.now, offer, &mut self.out);
+            self.acd.connected(self.now, call, &mut self.out);
+            operators.push(operator);
+        }
+        self.out.clear();
+        operators
+    }
+
+    fn end_talk(&mut self, operator: &Login) -> Duration {
+        self.now = self.now.plus_ms(20);
+        let began = Instant::now();
+        self.acd.talk_ended(self.now, operator, &mut self.out);
+        began.elapsed()
+    }
+}
+
+fn login(number: usize) -> Login {
+    format!("operator{number}").parse().expect("a login")
+}
+
+/// All operators talk, 1,000 callers wait; an operator becomes free and is rung for the first.
+fn operator_becomes_free(criterion: &mut Criterion) {
+    let mut house = House::new();
+    let mut talking = std::collections::VecDeque::new();
+    while talking.len() < OPERATORS {
+        house.join();
+        talking.extend(house.pick_up());
+    }
+    while house.acd.lines().map(str::to_owned).map(|g| house.acd.line(&g).len()).sum::<usize>()
+        < usize::try_from(WAITING).unwrap_or(0)
+    {
+        house.join();
+    }
+    let mut samples = Vec::new();
+    criterion.bench_function("an operator becomes free", |bencher| {
+        bencher.iter_custom(|times| {
+            let mut total = Duration::ZERO;
+            for _ in 0..times {
+                let Some(operator) = talking.pop_front() else { break };
+                let took = house.end_talk(&operator);
+                talking.extend(house.pick_up());
+                house.join();
+                samples.push(took);
+                total += took;
+            }
+            total
+        });
+    });
+    print_median("an operator becomes free", samples);
+}
+
+/// Half of the operators are free; a caller joins and one of them is rung.
+fn caller_joins(criterion: &mut Criterion) {
+    let mut house = House::new();
+    let mut talking = std::collections::VecDeque::new();
+    while talking.len() < OPERATORS / 2 {
+        house.join();
+        talking.extend(house.pick_up());
+    }
+    let mut samples = Vec::new();
+    criterion.bench_function("a caller joins", |bencher| {
+        bencher.iter_custom(|times| {
+            let mut total = Duration::ZERO;
+            for _ in 0..times {
+                let took = house.join();
+                talking.extend(house.pick_up());
+                if let Some(operator) = talking.pop_front() {
+                    house.end_talk(&operator);
+                }
+                samples.push(took);
+                total += took;
+            }
+            total
+        });
+    });
+    print_median("a caller joins", samples);
+}
+
+fn print_median(what: &str, mut samples: Vec<Duration>) {
+    samples.sort_unstable();
+    let at = |percent: usize| samples.get(samples.len() * percent / 100).copied();
+    let (median, p99) = (at(50).unwrap_or_default(), at(99).unwrap_or_default());
+    println!("{what}: median {median:?}, p99 {p99:?} of {} decisions", samples.len());
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    targets = operator_becomes_free, caller_joins
+}
+criterion_main!(benches);

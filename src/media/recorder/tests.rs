@@ -1,0 +1,205 @@
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::RecordingNote;
+use crate::media::g711;
+
+const LEFT: LegId = LegId(Uuid::from_u128(1));
+
+/// A session driven by hand, in a folder of its own.
+struct Desk {
+    folder: TempDir,
+    ticket: Arc<Ticket>,
+    session: Session,
+    outbox: Outbox,
+    events: mpsc::Receiver<MediaEvent>,
+}
+
+/// The engine's clock when the recording began.
+const BEGAN_US: u64 = 7_000_000;
+
+fn at_us(ms: u64) -> u64 {
+    BEGAN_US + ms * 1000
+}
+
+impl Desk {
+    fn new(file: &str) -> Self {
+        let (sender, events) = mpsc::channel(16);
+        let mut outbox = Outbox::new(sender);
+        let folder = TempDir::new().unwrap();
+        let ticket = Arc::new(Ticket::new(1, BEGAN_US));
+        let path = folder.path().join(file);
+        let session = Session::new(LEFT, path, Arc::clone(&ticket), &mut outbox);
+        Self { folder, ticket, session, outbox, events }
+    }
+
+    /// Both talk without a pause, each with a value of its own.
+    fn talk(&mut self, from_ms: u64, to_ms: u64) {
+        for ms in (from_ms..to_ms).step_by(20) {
+            for (side, value) in [(Side::Left, 1_000), (Side::Right, -3_000)] {
+                let code = g711::encode_alaw(value);
+                self.session.hear(&Sound {
+                    number: 1,
+                    side,
+                    codec: Codec::Pcma,
+                    arrived_us: at_us(ms),
+                    timestamp: (ms * 8) as u32,
+                    length: 160,
+                    audio: [code; SOUND_BYTES_MAX],
+                });
+            }
+            self.session.write_until(at_us(ms), &mut self.outbox);
+        }
+    }
+
+    fn finish(mut self, ms: u64) -> (RecordingNote, Vec<MediaEvent>, TempDir) {
+        let (leg, note) = self.session.finish(at_us(ms), &mut self.outbox);
+        assert_eq!(leg, LEFT);
+        let events = std::iter::from_fn(|| self.events.try_recv().ok()).collect();
+        (note, events, self.folder)
+    }
+}
+
+/// The file as frames of 20 ms: whether each channel has sound.
+fn sound(file: &Path) -> Vec<[bool; 2]> {
+    let mut reader = hound::WavReader::open(file).unwrap();
+    assert_eq!((reader.spec().channels, reader.spec().sample_rate), (2, 8_000));
+    let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+    let frames = samples.chunks(320);
+    frames.map(|frame| [0, 1].map(|side| frame[side] != 0)).collect()
+}
+
+#[test]
+fn the_customer_is_left_and_the_operator_right_in_a_file_of_the_whole_length() {
+    let mut desk = Desk::new("2026/11/call.wav");
+    desk.talk(100, 2_000);
+    let part = desk.folder.path().join("2026/11/call.wav.part");
+    // Before the end it can be heard already, up to a second or two ago.
+    assert!(sound(&part).len() > 10);
+    let (note, events, folder) = desk.finish(2_500);
+    let expected =
+        RecordingNote { file: "call.wav".into(), length_ms: 2_500, paused: vec![], problem: None };
+    assert_eq!((note, events, part.exists()), (expected, vec![], false));
+    let sound = sound(&folder.path().join("2026/11/call.wav"));
+    assert_eq!(sound.len(), 125);
+    for (n, frame) in sound.into_iter().enumerate() {
+        assert_eq!(frame, [(5..100).contains(&n); 2], "frame {n}");
+    }
+}
+
+#[test]
+fn what_is_said_in_a_pause_is_not_in_the_file_even_if_it_was_on_its_way() {
+    let mut desk = Desk::new("call.wav");
+    desk.talk(0, 1_000);
+    desk.ticket.pause(at_us(800));
+    desk.ticket.pause(at_us(900));
+    desk.talk(1_000, 2_000);
+    desk.ticket.resume(at_us(1_600));
+    desk.ticket.resume(at_us(1_700));
+    desk.talk(2_000, 3_000);
+    desk.ticket.pause(at_us(2_900));
+    let (note, _, folder) = desk.finish(3_000);
+    assert_eq!(note.paused, [(800, 1_600), (2_900, 3_000)]);
+    for (n, frame) in sound(&folder.path().join("call.wav")).into_iter().enumerate() {
+        let said = !(40..80).contains(&n) && n < 145;
+        assert_eq!(frame, [said; 2], "frame {n}");
+    }
+}
+
+#[test]
+fn pauses_without_end_have_an_end() {
+    let ticket = Ticket::new(1, 0);
+    for ms in 0..5_000 {
+        ticket.pause(ms * 2);
+        ticket.resume(ms * 2 + 1);
+    }
+    assert_eq!(ticket.pauses().len(), PAUSES_MAX);
+    assert_eq!(ticket.pauses().last().unwrap().1, GOES_ON);
+    assert!(ticket.is_paused.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_file_that_cannot_be_made_is_told_at_once_and_noted() {
+    let mut desk = Desk::new("call.wav");
+    let blocked = desk.folder.path().join("call.wav.part/call.wav");
+    desk.session = Session::new(LEFT, blocked.clone(), Arc::clone(&desk.ticket), &mut desk.outbox);
+    desk.talk(0, 500);
+    let (note, events, _folder) = desk.finish(500);
+    let problem = note.problem.unwrap();
+    assert_eq!(note.length_ms, 0);
+    assert_eq!(events, [MediaEvent::RecordingFailed { leg: LEFT, file: blocked, problem }]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_the_file_and_not_the_call() {
+    let mut desk = Desk::new("unused.wav");
+    // A device that is always full takes the place of the part file.
+    let path = desk.folder.path().join("call.wav");
+    std::os::unix::fs::symlink("/dev/full", desk.folder.path().join("call.wav.part")).unwrap();
+    desk.session = Session::new(LEFT, path, Arc::clone(&desk.ticket), &mut desk.outbox);
+    desk.talk(0, 3_000);
+    let (note, events, _folder) = desk.finish(3_000);
+    assert_eq!(events.len(), 1);
+    assert!(note.problem.unwrap().contains("No space left"));
+}
+
+#[test]
+fn what_the_disk_was_too_slow_for_is_noted() {
+    let mut desk = Desk::new("call.wav");
+    desk.ticket.missing.store(4_000, Ordering::Relaxed);
+    desk.talk(0, 1_000);
+    let (note, events, _folder) = desk.finish(1_000);
+    assert_eq!(
+        note.problem.unwrap(),
+        "the disk is too slow; 500 ms of one voice or the other are missing"
+    );
+    assert_eq!(events.len(), 1);
+}
+
+#[test]
+fn a_full_queue_never_holds_up_a_worker() {
+    let (sounds, _stuck) = sync_channel(1);
+    let ticket = Arc::new(Ticket::new(1, 0));
+    let tap = Tap { ticket: Arc::clone(&ticket), side: Side::Left, clock: Clock::start(), sounds };
+    let audio = [0xD5; 480];
+    let packet = Incoming {
+        marker: false,
+        payload_type: 8,
+        sequence: 1,
+        timestamp: 0,
+        ssrc: 1,
+        payload: &audio,
+    };
+    tap.hear(Codec::Pcma, &packet, 0);
+    assert_eq!(ticket.missing.load(Ordering::Relaxed), 240);
+    assert_eq!(ticket.has_ended(), None);
+    drop(tap);
+    assert!(ticket.has_ended().is_some());
+}
+
+#[test]
+fn only_recordings_older_than_the_days_are_deleted() {
+    let folder = TempDir::new().unwrap();
+    let below = folder.path().join("2026");
+    std::fs::create_dir(&below).unwrap();
+    let names = ["a.wav", "2026/b.wav", "2026/c.wav.part", "notes.txt"];
+    for name in names {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let left = || names.into_iter().filter(|name| folder.path().join(name).exists()).count();
+    let written = std::fs::metadata(folder.path().join("a.wav")).unwrap().modified().unwrap();
+    let written_ms = written.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now = crate::domain::Timestamp(i64::try_from(written_ms).unwrap());
+    let in_days = |days: u64| now.plus_ms(days * 86_400_000 + 60_000);
+    assert_eq!(keeping::delete_old(folder.path(), 90, in_days(89)).unwrap(), 0);
+    assert_eq!(keeping::delete_old(folder.path(), 0, in_days(9_000)).unwrap(), 0);
+    assert_eq!(left(), 4);
+    assert_eq!(keeping::delete_old(folder.path(), 90, in_days(90)).unwrap(), 3);
+    assert_eq!(left(), 1);
+    assert_eq!(keeping::delete_old(&folder.path().join("none"), 90, now).unwrap(), 0);
+}
