@@ -95,17 +95,34 @@ pub fn load(config: &Config) -> Result<Loaded, LoadError> {
     }
 }
 
+/// The dialplans, checked against the texts of the recordings alone: for those who ask what groups
+/// there are, and need no sound.
+pub fn read_plan(config: &Config) -> Result<Plan, LoadError> {
+    let catalogue = read_catalogue(&config.prompts.folder)?;
+    let sources = read_sources(&config.dialplans.folder)?;
+    let loaded =
+        dialplan::load(&sources, &catalogue, &settings(config)).map_err(LoadError::Plan)?;
+    Ok(loaded.plan)
+}
+
 /// Checks the dialplans against the texts alone, so that an admin hears of their mistakes together
 /// with those of the recordings.
 fn check_texts(config: &Config) -> Result<(), LoadError> {
     let catalogue = read_catalogue(&config.prompts.folder)?;
-    let sources = read_sources(&config.dialplans.folder)?;
     if Language::ALL.into_iter().all(|language| catalogue.ids(language).next().is_none()) {
         // Without texts each line would be wrong.
+        read_sources(&config.dialplans.folder)?;
         return Ok(());
     }
-    dialplan::load(&sources, &catalogue, &settings(config)).map_err(LoadError::Plan)?;
-    Ok(())
+    load_rules(config).map(|_| ())
+}
+
+/// The dialplans, checked against the texts alone: for what needs no sound.
+pub fn load_rules(config: &Config) -> Result<Plan, LoadError> {
+    let catalogue = read_catalogue(&config.prompts.folder)?;
+    let sources = read_sources(&config.dialplans.folder)?;
+    let loaded = dialplan::load(&sources, &catalogue, &settings(config));
+    loaded.map(|loaded| loaded.plan).map_err(LoadError::Plan)
 }
 
 /// The same with recordings that are already in memory.

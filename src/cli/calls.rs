@@ -8,7 +8,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::domain::{CallFact, CallerId, EndReason, EndedBy, PhoneNumber, Pii, Timestamp};
+use crate::domain::{
+    CallFact, CallerId, Conversation, EndReason, EndedBy, LineOutcome, PhoneNumber, Pii, Region,
+    Span, Timestamp, Visit,
+};
 use crate::store::{CallEvent, CallFilter, CallRecord, Store};
 
 #[derive(Debug, Args)]
@@ -52,11 +55,11 @@ pub async fn run(config: &Config, args: &CallsArgs) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown_caller(caller: &CallerId, full: bool) -> String {
+pub(super) fn shown_caller(caller: &CallerId, full: bool) -> String {
     if full { caller.full().to_owned() } else { Pii(caller).to_string() }
 }
 
-fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
     at.in_zone(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
@@ -73,6 +76,9 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
                     fields.remove(known);
                 }
                 fields.insert("at".to_owned(), json!(rfc3339(*at, zone)));
+                if let CallFact::Transferred { to, .. } = fact {
+                    fields.insert("to".to_owned(), json!(shown_number(to, full)));
+                }
             }
             event
         })
@@ -93,6 +99,30 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
 }
 
 fn print(out: &mut impl Write, call: &CallRecord, zone: &TimeZone, full: bool) -> io::Result<()> {
+    writeln!(out, "{}", heading(call, zone, full))?;
+    let mut lines: Vec<(Timestamp, String)> = call
+        .events
+        .iter()
+        .filter_map(|CallEvent { at, fact }| {
+            let began = match fact {
+                // Stored when it ended, listed where it began.
+                CallFact::Said { heard_ms, .. } => {
+                    call.started.plus_ms(at.since(call.started).saturating_sub(*heard_ms))
+                }
+                _ => *at,
+            };
+            Some((began, described(fact, full)?))
+        })
+        .collect();
+    lines.sort_by_key(|(began, _)| *began);
+    for (began, line) in lines {
+        writeln!(out, "  {}  {line}", since_start(call, began))?;
+    }
+    Ok(())
+}
+
+/// When, who, whom, how it ended, and the id.
+pub(super) fn heading(call: &CallRecord, zone: &TimeZone, full: bool) -> String {
     let end = match (call.ended, call.ended_by, call.end_reason) {
         (Some(ended), Some(by), Some(reason)) => {
             let seconds = ended.since(call.started) / 1_000;
@@ -100,26 +130,15 @@ fn print(out: &mut impl Write, call: &CallRecord, zone: &TimeZone, full: bool) -
         }
         _ => "is up".to_owned(),
     };
-    let started = call.started.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let started = call.started.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S");
     let caller = shown_caller(&call.caller, full);
-    writeln!(out, "{started}  {caller} → {}  {end}  {}", call.dialled, call.id)?;
-    let mut lines: Vec<(u64, String)> = call
-        .events
-        .iter()
-        .filter_map(|CallEvent { at, fact }| {
-            let after = match fact {
-                // Stored when it ended, listed where it began.
-                CallFact::Said { heard_ms, .. } => at.since(call.started).saturating_sub(*heard_ms),
-                _ => at.since(call.started),
-            };
-            Some((after, described(fact)?))
-        })
-        .collect();
-    lines.sort_by_key(|(after, _)| *after);
-    for (after, line) in lines {
-        writeln!(out, "  {:>3}.{:03}  {line}", after / 1_000, after % 1_000)?;
-    }
-    Ok(())
+    format!("{started}  {caller} → {}  {end}  {}", call.dialled, call.id)
+}
+
+/// `  4.120`
+pub(super) fn since_start(call: &CallRecord, at: Timestamp) -> String {
+    let after = at.since(call.started);
+    format!("{:>3}.{:03}", after / 1_000, after % 1_000)
 }
 
 fn how_ended(by: EndedBy, reason: EndReason) -> String {
@@ -146,9 +165,10 @@ fn how_ended(by: EndedBy, reason: EndReason) -> String {
     format!("{who}: {reason}")
 }
 
-/// A line for people; `None` for what the heading says already.
-fn described(fact: &CallFact) -> Option<String> {
+/// A line for people; `None` for what is told elsewhere.
+pub(super) fn described(fact: &CallFact, full: bool) -> Option<String> {
     Some(match fact {
+        // In the heading.
         CallFact::Offered { .. } | CallFact::Ended { .. } => return None,
         CallFact::Answered => "answered".to_owned(),
         CallFact::Step { name } => format!("→ {name}"),
@@ -163,22 +183,52 @@ fn described(fact: &CallFact) -> Option<String> {
         // `allo why` tells decisions.
         CallFact::Decided(_) => return None,
         CallFact::NotTaken { operator, outcome, rang_ms } => {
-            format!("{operator} did not take it: {outcome:?} after {rang_ms} ms")
+            format!("{operator} did not take it: {outcome} after {}", Span { ms: *rang_ms })
         }
         CallFact::Connected { operator } => format!("connected with {operator}"),
-        CallFact::LeftLine(visit) => {
-            format!(
-                "left the line of {} after {} ms: {:?}",
-                visit.group, visit.wait_ms, visit.outcome
-            )
+        CallFact::LeftLine(visit) => left_line(visit),
+        CallFact::Transferred { by, to, attended } => {
+            let how = if *attended { "after asking there" } else { "without asking" };
+            format!("{by} transferred it to {}, {how}", shown_number(to, full))
         }
-        CallFact::Transferred { by, to, .. } => format!("{by} transferred it to {to}"),
-        CallFact::Conversed(talk) => format!("{} talked {} ms", talk.operator, talk.talk_ms),
-        CallFact::Recorded(note) => format!("recorded: {}", note.file),
+        CallFact::Conversed(talk) => conversed(talk),
+        CallFact::Recorded(note) => match &note.problem {
+            None => format!("recorded: {}, {}", note.file, Span { ms: note.length_ms }),
+            Some(problem) => format!("recorded in part: {}; {problem}", note.file),
+        },
         CallFact::Promised { promise, due } => format!("promised: {promise}, due {due}"),
         CallFact::Rtp(rtp) => format!(
             "audio: {} packets sent, {} received, {} lost, jitter {:.1} ms",
             rtp.packets_sent, rtp.packets_received, rtp.packets_lost, rtp.jitter_ms
         ),
     })
+}
+
+fn left_line(visit: &Visit) -> String {
+    let outcome = match (&visit.operator, visit.outcome) {
+        (Some(operator), LineOutcome::Answered) => format!("answered by {operator}"),
+        (_, outcome) => outcome.to_string(),
+    };
+    format!("left the line of {} after {}: {outcome}", visit.group, Span { ms: visit.wait_ms })
+}
+
+fn conversed(talk: &Conversation) -> String {
+    let mut text = format!("{} talked {}", talk.operator, Span { ms: talk.talk_ms });
+    for (what, ms) in [("hold", talk.hold_ms), ("wrap-up", talk.wrap_up_ms)] {
+        if ms > 0 {
+            text += &format!(", {what} {}", Span { ms });
+        }
+    }
+    if let Some(topic) = &talk.topic {
+        text += &format!(", topic {topic}");
+    }
+    text
+}
+
+/// A public number is a person's; extensions and groups are not.
+pub(super) fn shown_number(text: &str, full: bool) -> String {
+    match PhoneNumber::parse(text, Region::default()) {
+        Some(number) if !full => Pii(&number).to_string(),
+        Some(_) | None => text.to_owned(),
+    }
 }

@@ -6,9 +6,14 @@ pub mod call;
 pub mod calls;
 pub mod crm;
 pub mod demo;
+pub mod operator;
 pub mod plans;
 pub mod prompts;
+pub mod report;
 pub mod serve;
+pub mod simulate;
+pub mod table;
+pub mod why;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -45,15 +50,24 @@ enum Command {
     Test(plans::TestArgs),
     /// Draw the dialplans as a Mermaid graph on stdout.
     Graph(plans::GraphArgs),
+    /// Live through a day of calls in a moment: service level, waits, and what Erlang says.
+    Simulate(simulate::SimulateArgs),
     /// Place a real call from a sample customer to a server of its own and check what was heard.
     Demo(demo::DemoArgs),
     /// A test phone in the terminal: dials a number, presses keys, records what it hears.
     Call(call::CallArgs),
     /// List past calls: when, who, what was said, which keys, how it ended.
     Calls(calls::CallsArgs),
+    /// The service level of a day or more, by all definitions, with the calls behind it.
+    Report(report::ReportArgs),
+    /// Explain a call: who was rung and why, and why everybody else was not.
+    Why(why::WhyArgs),
     /// Fill the customers and orders that allo keeps itself.
     #[command(subcommand)]
     Crm(crm::CrmCommand),
+    /// The people who take calls: add, change, log in, pause.
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// Find and speak recordings that are missing.
     #[command(subcommand)]
     Prompts(prompts::PromptsCommand),
@@ -105,10 +119,14 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Check(args) => plans::check(config, args),
         Command::Test(args) => plans::test(config, args),
         Command::Graph(args) => plans::graph(config, args),
+        Command::Simulate(args) => simulate::run(&config, &args),
         Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
+        Command::Report(args) => wait_for(report::run(&config, &args)),
+        Command::Why(args) => wait_for(why::run(&config, &args)),
         Command::Crm(command) => wait_for(crm::run(&config, command)),
+        Command::Operator(command) => wait_for(operator::run(&config, command)),
         Command::Prompts(command) => wait_for(prompts::run(&config, command)),
         Command::Config(ConfigCommand::Describe) => {
             io::stdout().write_all(Config::describe().as_bytes())?;

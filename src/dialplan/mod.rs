@@ -7,12 +7,14 @@
 //! - [`finding`]: a problem with its place and a hint
 //! - [`graph`](mod@graph): the plan as a picture
 //! - [`scenario`]: test files
+//! - [`day`]: files for rehearsals
 //! - [`waiting`]: what waiting callers hear without the plan naming it
 //!
 //! How a file becomes a part of the plan: `syntax` (KDL → nodes with places), `reader` (nodes →
 //! `tree`, each line checked by itself), `check` (the tree walked as callers walk it), `lower`
 //! (tree → [`plan`]). `values` reads the small words, `suggest` knows what was meant.
 
+pub mod day;
 pub mod expression;
 pub mod finding;
 pub mod graph;
@@ -33,11 +35,13 @@ mod tree;
 mod values;
 pub mod waiting;
 
+pub use day::parse_day;
 pub use finding::{Finding, Severity};
 pub use graph::graph;
 pub use plan::Plan;
 pub use scenario::{PlanTest, parse_tests};
 pub use syntax::as_kdl;
+pub use values::duration;
 
 use crate::domain::Region;
 use crate::speech::Catalogue;

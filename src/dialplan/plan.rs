@@ -40,6 +40,11 @@ impl Plan {
         let script = self.scripts.get(script)?;
         Some((script, script.entries.get(*block)?))
     }
+
+    /// The group of this name; if several files have one, that of the first file.
+    pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
+        self.scripts.values().find_map(|script| script.groups.get(name))
+    }
 }
 
 /// A number that can be dialled.

@@ -94,3 +94,19 @@ impl Account {
 
 /// All accounts.
 pub type Accounts = BTreeMap<Login, Account>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_hashes_are_those_that_phones_compute() {
+        let account = Account::new("anna".parse().unwrap(), "allo", "secret", None);
+        assert_eq!(account.md5.0, "f2af0e82617b5b1f0e204403eb2493b3");
+        assert_eq!(
+            account.sha256.0,
+            "dcb5422bb283c34545e9b2d88e4da37bc540d437db58eaed8baf6b589de3a06c"
+        );
+        assert!(!format!("{account:?}").contains(&account.md5.0));
+    }
+}

@@ -63,8 +63,6 @@ pub enum Verdict {
     JustRang {
         outcome: RingOutcome,
     },
-    /// Free, but reserved for another caller who comes first.
-    Reserved,
     /// The caller waits for the personal manager first.
     NotTheManager {
         left_ms: u64,
@@ -80,10 +78,14 @@ impl Decision {
         candidates.sort_by_key(|(login, _)| !is_chosen(login));
         candidates
             .into_iter()
-            .map(|(login, verdict)| match verdict {
-                _ if is_chosen(login) => (login, format!("chosen: {verdict}")),
-                Verdict::Free { .. } => (login, format!("free, but comes later: {verdict}")),
-                _ => (login, verdict.to_string()),
+            .map(|(login, verdict)| {
+                let is_free = matches!(verdict, Verdict::Free { .. });
+                let reason = match (is_chosen(login), is_free) {
+                    (true, _) => format!("chosen: {verdict}"),
+                    (false, true) => format!("free, but comes later: {verdict}"),
+                    (false, false) => verdict.to_string(),
+                };
+                (login, reason)
             })
             .collect()
     }
@@ -116,7 +118,6 @@ impl fmt::Display for Verdict {
                 write!(f, "skill {skill} {level} < {needed}")
             }
             Self::JustRang { outcome } => write!(f, "rang last for this caller: {outcome}"),
-            Self::Reserved => f.write_str("reserved for a caller who comes first"),
             Self::NotTheManager { left_ms } => {
                 write!(f, "the personal manager comes first for another {}", span(left_ms))
             }

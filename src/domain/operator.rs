@@ -157,6 +157,22 @@ pub struct Operator {
     pub whisper: bool,
 }
 
+impl Operator {
+    /// Somebody with nothing but a login.
+    pub fn named(login: Login) -> Self {
+        Self {
+            login,
+            name: String::new(),
+            extension: None,
+            groups: Vec::new(),
+            skills: BTreeMap::new(),
+            role: Role::Operator,
+            auto_answer: false,
+            whisper: false,
+        }
+    }
+}
+
 /// What an operator wants: kept in the database, over restarts and registrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

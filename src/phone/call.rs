@@ -7,15 +7,14 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::audio::{Audio, AudioOptions};
 use super::keys::{KeyBy, KeyScript, KeyStep};
 use super::playout::Playout;
-use super::sdp::{Agreement, Offering};
-use super::sender::Sender;
+use super::signalling::{Dialling, Endpoint, From, Output, Signalling, Transport};
 use super::socket::SipSocket;
 use super::timeline::{Ending, PhoneEvent, TimelineEvent};
-use super::uac::{Dialling, From, Output, Transport, Uac};
 use super::wire::Incoming;
 use crate::domain::{Codec, Direction, Key};
 
@@ -25,8 +24,6 @@ const EVENTS_MAX: usize = 256;
 /// Events kept for the report.
 const TIMELINE_MAX: usize = 4096;
 const COMMANDS_MAX: usize = 64;
-/// Largest UDP datagram.
-const DATAGRAM_MAX: usize = 65_535;
 /// What one key takes: it is held 100 ms and followed by a pause; keys by INFO keep the same pace.
 pub const KEY_PACE: Duration = Duration::from_millis(180);
 
@@ -46,6 +43,10 @@ pub struct CallOptions {
     pub offerless: bool,
     /// Sends silence while no key is pressed. Without it the phone is mute, as behind a firewall.
     pub sends_audio: bool,
+    /// The tone that the caller speaks with, in Hz; `None`: silence.
+    pub voice_hz: Option<u32>,
+    /// Tones whose beginnings and ends are told, in Hz, at least 100 Hz apart.
+    pub listens_for_hz: Vec<u32>,
 }
 
 impl CallOptions {
@@ -59,6 +60,19 @@ impl CallOptions {
             event_payload_type: Some(101),
             offerless: false,
             sends_audio: true,
+            voice_hz: None,
+            listens_for_hz: Vec::new(),
+        }
+    }
+
+    fn audio(&self) -> AudioOptions {
+        AudioOptions {
+            codecs: self.codecs.clone(),
+            event_payload_type: self.event_payload_type,
+            sends_audio: self.sends_audio,
+            voice_hz: self.voice_hz,
+            listens_for_hz: self.listens_for_hz.clone(),
+            listens_for: Vec::new(),
         }
     }
 }
@@ -119,6 +133,7 @@ enum Command {
     Press(Key, KeyBy),
     HangUp,
     ChangeDirection(Direction),
+    Speak(Option<u32>),
     PutAway,
     Listen(oneshot::Sender<Playout>),
 }
@@ -189,6 +204,11 @@ impl Call {
         let _ = self.commands.send(Command::ChangeDirection(direction)).await;
     }
 
+    /// Speaks with another tone, in Hz, or not at all.
+    pub async fn speak(&self, voice_hz: Option<u32>) {
+        let _ = self.commands.send(Command::Speak(voice_hz)).await;
+    }
+
     /// What was heard so far; `None` when the call is over (it is in the report then).
     pub async fn heard(&self) -> Option<Playout> {
         let (reply, answer) = oneshot::channel();
@@ -230,54 +250,38 @@ impl Call {
 
 /// The sockets and machines of a call.
 struct Line {
-    options: CallOptions,
-    uac: Uac,
-    sender: Option<Sender>,
-    remote_rtp: Option<SocketAddr>,
-    may_send: bool,
-    codecs_by_type: Vec<(u8, Codec)>,
+    signalling: Signalling,
+    audio: Audio,
     sip: SipSocket,
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
     begun: Instant,
-    report: CallReport,
+    timeline: Vec<TimelineEvent>,
 }
 
 impl Line {
     async fn open(options: CallOptions) -> io::Result<Self> {
         let ip = local_ip_towards(options.server).await?;
         let sip = SipSocket::open(options.transport, ip, options.server).await?;
-        let (rtp, rtcp) = bind_rtp_pair(ip).await?;
-        let accept = Offering {
-            codecs: options.codecs.clone(),
-            event_payload_type: options.event_payload_type,
-            rtp: rtp.local_addr()?,
+        let audio = Audio::open(ip, &options.audio()).await?;
+        let user = match &options.from {
+            From::Number { user, .. } | From::Account { login: user } => user.clone(),
+            From::Anonymous => "phone".to_owned(),
         };
-        let uac = Uac::new(Dialling {
-            number: options.number.clone(),
+        let signalling = Signalling::dialling(Dialling {
+            endpoint: Endpoint {
+                local: sip.local_address()?,
+                transport: options.transport,
+                user,
+                accept: audio.offering().clone(),
+                unique: uuid::Uuid::now_v7().simple().to_string(),
+            },
+            number: options.number,
             server: options.server,
-            local: sip.local_address()?,
-            transport: options.transport,
-            from: options.from.clone(),
-            offer: (!options.offerless).then(|| accept.clone()),
-            accept,
-            unique: uuid::Uuid::now_v7().simple().to_string(),
+            from: options.from,
+            offer: (!options.offerless).then(|| audio.offering().clone()),
+            credentials: None,
+            replaces: None,
         });
-        let codecs_by_type =
-            options.codecs.iter().map(|codec| (codec.static_payload_type(), *codec)).collect();
-        Ok(Self {
-            options,
-            uac,
-            sender: None,
-            remote_rtp: None,
-            may_send: false,
-            codecs_by_type,
-            sip,
-            rtp,
-            rtcp,
-            begun: Instant::now(),
-            report: CallReport::default(),
-        })
+        Ok(Self { signalling, audio, sip, begun: Instant::now(), timeline: Vec::new() })
     }
 
     async fn run(
@@ -285,34 +289,30 @@ impl Line {
         mut commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<TimelineEvent>,
     ) -> CallReport {
-        let mut rtp_buffer = vec![0; DATAGRAM_MAX];
-        let mut rtcp_buffer = vec![0; DATAGRAM_MAX];
-        let mut frames = tokio::time::interval(Duration::from_millis(20));
-        frames.set_missed_tick_behavior(MissedTickBehavior::Burst);
         self.begun = Instant::now();
-        self.uac.call(Duration::ZERO);
+        self.signalling.call(Duration::ZERO);
         loop {
             self.carry_out(&events).await;
-            if self.uac.is_done(self.now()) {
-                return self.report;
+            if self.signalling.is_done(self.now()) {
+                return self.into_report();
             }
-            let timer = self.uac.next_timer().map_or_else(far_away, |at| self.begun + at);
+            let timer = self.signalling.next_timer().map_or_else(far_away, |at| self.begun + at);
             tokio::select! {
-                Ok((length, _)) = self.rtp.recv_from(&mut rtp_buffer) => {
-                    self.hear(&rtp_buffer[..length], &events);
+                due = self.audio.wait() => {
+                    let (now, is_up) = (self.now(), self.signalling.is_answered());
+                    for event in self.audio.act(due, now, is_up).await {
+                        self.tell(event, &events);
+                    }
                 }
                 message = self.sip.receive() => {
                     if let Some(message) = Incoming::read(&message) {
-                        self.uac.receive(self.now(), &message);
+                        self.signalling.receive(self.now(), &message);
                     }
                 }
-                // Taken off the wire like a phone does, so that the server meets no ICMP errors.
-                _ = self.rtcp.recv_from(&mut rtcp_buffer) => {}
-                _ = frames.tick() => self.send_frame(&events).await,
-                () = sleep_until(timer) => self.uac.on_timer(self.now()),
+                () = sleep_until(timer) => self.signalling.on_timer(self.now()),
                 Some(command) = commands.recv() => {
                     if matches!(command, Command::PutAway) {
-                        return self.report;
+                        return self.into_report();
                     }
                     self.obey(command);
                 }
@@ -324,55 +324,16 @@ impl Line {
         self.begun.elapsed()
     }
 
+    fn into_report(self) -> CallReport {
+        CallReport { timeline: self.timeline, playout: self.audio.into_playout() }
+    }
+
     async fn carry_out(&mut self, events: &mpsc::Sender<TimelineEvent>) {
-        while let Some(output) = self.uac.poll() {
+        while let Some(output) = self.signalling.poll() {
             match output {
                 Output::Send(bytes) => self.sip.send(&bytes).await,
-                Output::Tell(event) => self.tell(event, events),
-                Output::Media(agreement) => self.agree(agreement),
-            }
-        }
-    }
-
-    fn agree(&mut self, agreement: Agreement) {
-        let Agreement { codec, payload_type, event_payload_type, remote, direction } = agreement;
-        if !self.codecs_by_type.iter().any(|(number, _)| *number == payload_type) {
-            self.codecs_by_type.push((payload_type, codec));
-        }
-        self.remote_rtp = Some(remote);
-        self.may_send = direction.sends();
-        match &mut self.sender {
-            Some(sender) => sender.agree(codec, payload_type, event_payload_type),
-            None => {
-                let ssrc = uuid::Uuid::now_v7().as_fields().0 | 1;
-                self.sender = Some(Sender::new(codec, payload_type, event_payload_type, ssrc));
-            }
-        }
-    }
-
-    fn hear(&mut self, datagram: &[u8], events: &mpsc::Sender<TimelineEvent>) {
-        let at = self.now();
-        let is_first = self.report.playout.arrivals().is_empty();
-        let codecs = &self.codecs_by_type;
-        let codec_of = |number| codecs.iter().find(|known| known.0 == number).map(|known| known.1);
-        if self.report.playout.receive(at, datagram, codec_of) && is_first {
-            self.tell_at(at, PhoneEvent::FirstAudio, events);
-        }
-    }
-
-    async fn send_frame(&mut self, events: &mpsc::Sender<TimelineEvent>) {
-        let (Some(sender), Some(remote)) = (&mut self.sender, self.remote_rtp) else { return };
-        if !self.uac.is_answered() || !self.may_send {
-            return;
-        }
-        let tick = sender.tick();
-        if let Some((key, by)) = tick.pressed {
-            self.tell(PhoneEvent::KeySent { key, by }, events);
-        }
-        for packet in tick.packets {
-            let is_silence = !self.options.sends_audio && packet.len() > 100;
-            if !is_silence {
-                send_or_lose(&self.rtp, &packet, remote).await;
+                Output::Tell(what) => self.tell(TimelineEvent { at: self.now(), what }, events),
+                Output::Media(agreement) => self.audio.agree(agreement),
             }
         }
     }
@@ -380,37 +341,26 @@ impl Line {
     fn obey(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Press(key, KeyBy::Info) => self.uac.press_by_info(now, key),
-            Command::Press(key, by) => {
-                if let Some(sender) = &mut self.sender {
-                    sender.press(key, by);
-                }
+            Command::Press(key, KeyBy::Info) => self.signalling.press_by_info(now, key),
+            Command::Press(key, by) => self.audio.press(key, by),
+            Command::HangUp => self.signalling.hang_up(now),
+            Command::ChangeDirection(direction) => {
+                self.signalling.change_direction(now, direction);
             }
-            Command::HangUp => self.uac.hang_up(now),
-            Command::ChangeDirection(direction) => self.uac.change_direction(now, direction),
+            Command::Speak(voice_hz) => self.audio.speak(voice_hz),
             Command::PutAway => {}
             // Who asked may have gone away.
-            Command::Listen(reply) => drop(reply.send(self.report.playout.clone())),
+            Command::Listen(reply) => drop(reply.send(self.audio.playout().clone())),
         }
     }
 
-    fn tell(&mut self, what: PhoneEvent, events: &mpsc::Sender<TimelineEvent>) {
-        self.tell_at(self.now(), what, events);
-    }
-
-    fn tell_at(&mut self, at: Duration, what: PhoneEvent, events: &mpsc::Sender<TimelineEvent>) {
-        let event = TimelineEvent { at, what };
-        if self.report.timeline.len() < TIMELINE_MAX {
-            self.report.timeline.push(event.clone());
+    fn tell(&mut self, event: TimelineEvent, events: &mpsc::Sender<TimelineEvent>) {
+        if self.timeline.len() < TIMELINE_MAX {
+            self.timeline.push(event.clone());
         }
         // A reader who is slow or gone finds the event in the report.
         let _ = events.try_send(event);
     }
-}
-
-/// A datagram that can't be sent is one that got lost; SIP repeats it and RTP does not care.
-async fn send_or_lose(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
-    let _ = socket.send_to(bytes, to).await;
 }
 
 fn far_away() -> Instant {
@@ -418,7 +368,7 @@ fn far_away() -> Instant {
 }
 
 /// The address of ours from which packets to `server` leave. Nothing is sent for this.
-async fn local_ip_towards(server: SocketAddr) -> io::Result<IpAddr> {
+pub(super) async fn local_ip_towards(server: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -426,19 +376,4 @@ async fn local_ip_towards(server: SocketAddr) -> io::Result<IpAddr> {
     let probe = UdpSocket::bind((any, 0)).await?;
     probe.connect(server).await?;
     Ok(probe.local_addr()?.ip())
-}
-
-/// An even port for RTP and the next one for RTCP.
-async fn bind_rtp_pair(ip: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
-    const TRIES: usize = 100;
-    for _ in 0..TRIES {
-        let rtp = UdpSocket::bind((ip, 0)).await?;
-        let port = rtp.local_addr()?.port();
-        if port.is_multiple_of(2)
-            && let Ok(rtcp) = UdpSocket::bind((ip, port + 1)).await
-        {
-            return Ok((rtp, rtcp));
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::AddrInUse, "no pair of free ports for RTP and RTCP"))
 }

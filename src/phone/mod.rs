@@ -1,18 +1,24 @@
-//! The test phone: places real calls and listens. `allo call`, `allo demo` and the end-to-end
-//! tests use it; it is no part of the server: it reads messages as the server does, but its transactions,
-//! dialogs and RTP are its own.
+//! The test phones: a caller's and an operator's. They place and take real calls and listen. `allo
+//! call`, `allo demo` and the end-to-end tests use them; they are no part of the server: they read
+//! messages as the server does, but their transactions, dialogs, digests and RTP are their own.
 //!
-//! - [`call`]: a call with its sockets: [`Call`], [`CallOptions`], [`CallReport`]
-//! - `uac`: its signalling as a state machine; `wire` reads SIP messages for it
-//! - `socket`: UDP or TCP under it
+//! - [`call`]: the caller's phone, one call with its sockets: [`Call`], [`CallOptions`], [`CallReport`]
+//! - [`desk`]: the operator's phone, with an account and several calls: [`Desk`], [`DeskOptions`]
+//! - `signalling`: a call's signalling as a state machine; `wire` reads SIP messages for it
+//! - `digest`: proof of who calls
+//! - `socket`: UDP or TCP under a caller's phone
 //! - `sdp`: offers and answers
-//! - `rtp`, `sender`, [`playout`]: packets, what is sent, what is heard
+//! - [`audio`]: a call's RTP sockets and everything behind them
+//! - `rtp`, `sender`, [`playout`], `tone`: packets, what is sent, what is heard, tones in it
 //! - [`keys`]: what is pressed and when
 //! - [`listen`]: which recordings were heard, and where; `listener`: the same while it is heard
 //! - [`timeline`]: what happened, with milliseconds
 //! - [`wav`]: recordings as files
 
+pub mod audio;
 pub mod call;
+pub mod desk;
+mod digest;
 pub mod keys;
 pub mod listen;
 mod listener;
@@ -20,16 +26,19 @@ pub mod playout;
 mod rtp;
 mod sdp;
 mod sender;
+mod signalling;
 mod socket;
 pub mod timeline;
-mod uac;
+mod tone;
 pub mod wav;
 mod wire;
 
+pub use audio::AudioOptions;
 pub use call::{Call, CallOptions, CallReport, KEY_PACE, NotAnswered};
+pub use desk::{Desk, DeskCall, DeskEvent, DeskFact, DeskOptions, Invite, NotSeen, OnInvite};
 pub use keys::{KeyBy, KeyScript, KeyStep};
 pub use listen::{Ear, Heard, Missing, Recording, contains_in_order, identify};
 pub use listener::Listener;
 pub use playout::{Arrival, Playout, ReceiveReport};
+pub use signalling::{From, Transport};
 pub use timeline::{Ending, PhoneEvent, TimelineEvent};
-pub use uac::{From, Transport};

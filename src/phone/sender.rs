@@ -1,4 +1,4 @@
-//! What the phone sends on its RTP port: silence, and keys as events or tones.
+//! What the phone sends on its RTP port: silence or a tone for a voice, and keys as events or tones.
 //!
 //! Every 20 ms the caller of [`Sender::tick`] gets the packets that are due.
 
@@ -21,6 +21,9 @@ const END_PACKETS: usize = 3;
 const EVENT_VOLUME: u8 = 10;
 /// Keys that may wait to be sent.
 const QUEUE_MAX: usize = 64;
+/// How loud a voice is: −12 dB of full scale.
+const VOICE: f32 = 8000.0;
+
 /// Where and how packets are numbered.
 #[derive(Debug)]
 pub struct Sender {
@@ -31,6 +34,7 @@ pub struct Sender {
     sequence: u16,
     timestamp: u32,
     queue: VecDeque<(Key, KeyBy)>,
+    voice_hz: Option<u32>,
     now: Now,
 }
 
@@ -63,6 +67,7 @@ impl Sender {
             sequence: u16::MAX - 20,
             timestamp: u32::MAX - 40 * FRAME,
             queue: VecDeque::new(),
+            voice_hz: None,
             now: Now::Silence,
         }
     }
@@ -74,6 +79,15 @@ impl Sender {
             let by = if self.event_payload_type.is_none() { KeyBy::Tone } else { by };
             self.queue.push_back((key, by));
         }
+    }
+
+    /// Speaks with a tone from now on; `None`: is silent.
+    pub fn speak(&mut self, voice_hz: Option<u32>) {
+        self.voice_hz = voice_hz;
+    }
+
+    pub fn speaks(&self) -> bool {
+        self.voice_hz.is_some()
     }
 
     /// New agreement within the call; numbering goes on.
@@ -96,7 +110,7 @@ impl Sender {
         }
         self.now = match self.now {
             Now::Silence => {
-                self.audio(&[self.codec.silence(); FRAME as usize], &mut tick);
+                self.audio(&self.voice(), &mut tick);
                 Now::Silence
             }
             Now::Event { key, began, frames } => self.event(key, began, frames + 1, &mut tick),
@@ -130,6 +144,17 @@ impl Sender {
             self.send(payload_type, frames == 1, began, &payload, tick);
         }
         if is_end { Now::Pause { frames: 0 } } else { Now::Event { key, began, frames } }
+    }
+
+    /// 20 ms of the voice. Its phase follows the timestamp, so that frames join without a click.
+    fn voice(&self) -> [u8; FRAME as usize] {
+        let Some(hz) = self.voice_hz else { return [self.codec.silence(); FRAME as usize] };
+        std::array::from_fn(|n| {
+            let sample = u64::from(self.timestamp) + n as u64;
+            // Whole turns are taken away before the number grows too large for a float.
+            let turn = (sample * u64::from(hz) % 8000) as f32 / 8000.0;
+            g711::encode(self.codec, (VOICE * (turn * std::f32::consts::TAU).sin()) as i16)
+        })
     }
 
     fn audio(&mut self, payload: &[u8], tick: &mut Tick) {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::uac::Transport;
+use super::signalling::Transport;
 use crate::sip::message::frame::{Frame, frame};
 
 /// Longest message that is read.

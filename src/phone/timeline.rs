@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::keys::KeyBy;
-use crate::domain::{Codec, Key};
+use crate::domain::{Codec, Key, RecordingId};
 
-/// A fact and its time since the INVITE.
+/// A fact and its time since the INVITE (of a [`Desk`](super::Desk): since it was started).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TimelineEvent {
     #[serde(rename = "ms", serialize_with = "as_ms")]
@@ -38,6 +38,30 @@ pub enum PhoneEvent {
         key: Key,
         by: KeyBy,
     },
+    /// A key of the other side.
+    KeyHeard {
+        key: Key,
+        by: KeyBy,
+    },
+    /// One of the tones that the phone listens for began; the time is that of the packet in which
+    /// it began.
+    ToneBegan {
+        hz: u32,
+    },
+    /// It ended, or nothing comes any more.
+    ToneEnded {
+        hz: u32,
+    },
+    /// One of the recordings that the phone listens for ended.
+    RecordingHeard {
+        recording: RecordingId,
+        /// To its end, not cut.
+        complete: bool,
+    },
+    /// How far the other side is with a transfer that we asked for: the status of its own call.
+    Transferring {
+        code: u16,
+    },
     /// The status of the answer to a request of ours within the call.
     Reply {
         method: String,
@@ -65,6 +89,10 @@ pub enum Ending {
     Cancelled,
     /// A final response other than 2xx.
     Refused,
+    /// We refused the call.
+    Declined,
+    /// The other side gave up before we answered (CANCEL).
+    Withdrawn,
     /// No response within 64·T1 (32 s), or no audio could be agreed on.
     Failed,
 }
@@ -85,6 +113,14 @@ impl PhoneEvent {
             Self::KeySent { key, by: KeyBy::Event } => format!("key {key} (event)"),
             Self::KeySent { key, by: KeyBy::Info } => format!("key {key} (INFO)"),
             Self::KeySent { key, by: KeyBy::Tone } => format!("key {key} (tone)"),
+            Self::KeyHeard { key, .. } => format!("key {key} heard"),
+            Self::ToneBegan { hz } => format!("a tone of {hz} Hz begins"),
+            Self::ToneEnded { hz } => format!("the tone of {hz} Hz ends"),
+            Self::RecordingHeard { recording, complete: true } => format!("{recording} heard"),
+            Self::RecordingHeard { recording, complete: false } => {
+                format!("{recording} heard, cut")
+            }
+            Self::Transferring { code } => format!("transfer: {code}"),
             Self::Reply { method, code } => format!("{code} for our {method}"),
             Self::Request { method } => format!("{method} from the server"),
             Self::Ended { why } => match why {
@@ -92,6 +128,8 @@ impl PhoneEvent {
                 Ending::ByUs => "we hung up",
                 Ending::Cancelled => "cancelled",
                 Ending::Refused => "refused",
+                Ending::Declined => "we refused",
+                Ending::Withdrawn => "the server gave up ringing",
                 Ending::Failed => "failed: no usable answer",
             }
             .to_owned(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::sip::message::{CSeq, HeaderName, Headers, NameAddr, Parsed, Via, parse};
+use crate::sip::message::{CSeq, Header, HeaderName, Headers, NameAddr, Parsed, Via, parse};
 
 /// A message that came.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Incoming {
     /// The URI of the first Contact.
     pub contact: Option<String>,
     pub record_routes: Vec<String>,
+    /// Everything else.
+    pub headers: Headers,
     pub body: Bytes,
 }
 
@@ -64,7 +66,20 @@ impl Incoming {
             cseq: (cseq.number, cseq.method.as_str().to_owned()),
             contact: contact.map(|contact| contact.uri.to_string()),
             record_routes: headers.items(&HeaderName::RecordRoute),
+            headers: headers.clone(),
             body,
         })
+    }
+
+    /// All lines of the header of this name, however its letters are written.
+    pub fn lines(&self, name: &str) -> impl Iterator<Item = String> {
+        let is_it = move |header: &&Header| header.name.as_str().eq_ignore_ascii_case(name);
+        let text = |header: &Header| String::from_utf8_lossy(&header.value).into_owned();
+        self.headers.iter().filter(is_it).map(text)
+    }
+
+    /// The first of them.
+    pub fn line(&self, name: &str) -> Option<String> {
+        self.lines(name).next()
     }
 }

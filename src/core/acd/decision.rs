@@ -84,7 +84,7 @@ impl Acd {
     pub(super) fn explain_wait(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Act>) {
         let Some(caller) = self.callers.get(&call) else { return };
         let is_first = caller.desks.iter().any(|desk| self.desks.is_first(desk, &caller.rank));
-        if caller.stage != Stage::Waiting || !is_first {
+        if self.is_unwatched || caller.stage != Stage::Waiting || !is_first {
             return;
         }
         let found = self.find_operators(now, caller);
@@ -103,7 +103,9 @@ impl Acd {
     pub(super) fn plan_reasons(&mut self, now: Timestamp) {
         let desks = &self.desks;
         self.news.reasons.retain(|group| desks.of_group(group).next().is_some());
-        if !self.news.reasons.is_empty() && !self.news.are_reasons_planned {
+        if self.is_unwatched {
+            self.news.reasons.clear();
+        } else if !self.news.reasons.is_empty() && !self.news.are_reasons_planned {
             self.news.are_reasons_planned = true;
             self.timers.insert((now.plus_ms(REASONS_EVERY_MS), Timer::Reasons));
         }
@@ -246,7 +248,6 @@ fn fingerprint(found: &[Found<'_>]) -> u64 {
             | Verdict::Ringing
             | Verdict::Talking { .. }
             | Verdict::WrapUp { .. }
-            | Verdict::Reserved
             | Verdict::NotTheManager { .. } => {}
         }
     }

@@ -83,7 +83,8 @@ impl Scene {
         let call = CallId(Uuid::from_u128(1));
         let (entry, catalogue) = (Block::from(entry), Arc::new(catalogue()));
         let region = Region::default();
-        let flow = Flow::new(call, Arc::new(script), entry, catalogue, knowledge, region);
+        let leg = LegId(Uuid::from_u128(2));
+        let flow = Flow::new(call, leg, Arc::new(script), entry, catalogue, knowledge, region);
         Self {
             flow,
             now: Timestamp::default(),

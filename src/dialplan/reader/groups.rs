@@ -39,13 +39,6 @@ const PICKS: &[(&str, Pick)] = &[
 /// Without `delay="…"`.
 const DELAY_MS: u64 = 10 * SECOND_MS;
 
-const FORMULAS: &[(&str, Formula)] = &[
-    ("of-offered", Formula::OfOffered),
-    ("of-answered", Formula::OfAnswered),
-    ("late-abandons-count", Formula::LateAbandonsCount),
-    ("without-short-abandons", Formula::WithoutShortAbandons),
-];
-
 impl Reader<'_, '_> {
     pub(super) fn group(&mut self, node: &Node) -> GroupTree {
         let at = node.head();
@@ -230,7 +223,8 @@ impl Reader<'_, '_> {
         set(&mut target.within_ms, self.duration_prop(node, "within", SECOND_MS, HOUR_MS));
         set(&mut target.short_abandon_ms, self.duration_prop(node, "short-abandon", 0, HOUR_MS));
         if let Some(text) = self.text_prop(node, "formula") {
-            set(&mut target.formula, self.one_of(&text, "formula", FORMULAS));
+            let formulas = Formula::ALL.map(|formula| (formula.name(), formula));
+            set(&mut target.formula, self.one_of(&text, "formula", &formulas));
         }
         let Some(text) = self.only_text(node, "a percent such as \"80%\"") else { return };
         match values::percent(&text.value) {

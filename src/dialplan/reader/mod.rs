@@ -6,7 +6,9 @@
 //! - `statements`: what stands in blocks; `say`: what is spoken
 //! - `menus`, `timetable` (hours)
 //! - `groups`: operators; `waiting`: what their callers hear
+//! - `day`: another kind of file, for rehearsals
 
+mod day;
 mod fields;
 mod groups;
 mod menus;
@@ -20,8 +22,9 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 
 use super::Settings;
+use super::day::Day;
 use super::finding::{Report, Span};
-use super::plan::{Dialled, NumberPattern, TransferTo};
+use super::plan::{Dialled, NumberPattern, Plan, TransferTo};
 use super::syntax::{self, Node, Spanned, Value};
 use super::tree::{NumberTree, ScriptTree, StepTree};
 use crate::domain::{Language, PhoneNumber};
@@ -72,6 +75,14 @@ pub fn read(
         reader.top_level(node, &mut tree);
     }
     Some(tree)
+}
+
+/// Reads a file for rehearsals. `None`: it has no day; that was reported.
+pub fn read_day(report: &mut Report<'_>, plan: Option<&Plan>) -> Option<Day> {
+    let nodes = syntax::parse(report)?;
+    let (catalogue, settings) = (Catalogue::default(), Settings::default());
+    let language = Language::default();
+    Reader { report, catalogue: &catalogue, settings: &settings, language }.days(&nodes, plan)
 }
 
 /// Reads one file's nodes.

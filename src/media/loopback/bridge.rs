@@ -327,6 +327,7 @@ fn tones_heard(metronome: &Phone, phones: &mut [(&mut Phone, f64)], listener: us
     let frames = 80;
     let voices: Vec<_> =
         phones.iter().map(|(phone, hz)| tone(phone.session.codec, *hz, frames)).collect();
+    metronome.catch_up();
     phones[listener].0.catch_up();
     let mut heard = Vec::new();
     phones[listener].0.rtp.set_nonblocking(true).unwrap();

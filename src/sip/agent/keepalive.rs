@@ -18,26 +18,33 @@ const PATIENCE_T1: u64 = 16;
 impl Agent {
     /// Looks after the phones from now on, as long as there are any.
     pub(super) fn watch_phones(&mut self, now_ms: u64) {
-        self.accounts_seen = self.settings.accounts.load_full();
+        if self.is_watching || self.registrar.is_empty() {
+            return;
+        }
+        self.is_watching = true;
         self.timers.arm(now_ms + LOOK_MS, Due::WatchPhones);
     }
 
     /// [`Due::WatchPhones`]
     pub(super) fn look_after_phones(&mut self, now_ms: u64) {
+        self.forget_phones(now_ms);
+        for contact in self.registrar.due_probes(now_ms) {
+            self.probe(now_ms, contact);
+        }
+        self.is_watching = false;
+        self.watch_phones(now_ms);
+    }
+
+    /// Forgets what has expired or belongs to no account any more. A new password throws out who
+    /// registered with the old one.
+    pub(super) fn forget_phones(&mut self, now_ms: u64) {
         let accounts = self.settings.accounts.load_full();
         let seen = std::mem::replace(&mut self.accounts_seen, Arc::clone(&accounts));
-        // A new password throws out who registered with the old one.
         self.registrar.sweep(now_ms, |login| match (seen.get(login), accounts.get(login)) {
             (Some(before), Some(now)) => (&before.md5, &before.realm) == (&now.md5, &now.realm),
             (None, Some(_)) => true,
             (_, None) => false,
         });
-        for contact in self.registrar.due_probes(now_ms) {
-            self.probe(now_ms, contact);
-        }
-        if !self.registrar.is_empty() {
-            self.timers.arm(now_ms + LOOK_MS, Due::WatchPhones);
-        }
     }
 
     fn probe(&mut self, now_ms: u64, contact: Contact) {

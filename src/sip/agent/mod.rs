@@ -102,6 +102,8 @@ pub struct Agent {
     authenticator: Authenticator,
     /// As the phones were last looked after.
     accounts_seen: Arc<Accounts>,
+    /// [`Due::WatchPhones`] is armed.
+    is_watching: bool,
     draining: bool,
     last_id: u64,
     outbox: Outbox,
@@ -126,6 +128,7 @@ impl Agent {
             registrar: Registrar::new(settings.keepalive_ms),
             authenticator: Authenticator::new(settings.realm.clone(), settings.digest, secret),
             accounts_seen: settings.accounts.load_full(),
+            is_watching: false,
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),

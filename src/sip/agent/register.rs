@@ -154,13 +154,12 @@ impl Agent {
                 .reply(headers, Status::INTERVAL_TOO_BRIEF)
                 .with(HeaderName::MinExpires, EXPIRES_MIN_S.to_string()),
         })?;
-        let was_empty = self.registrar.is_empty();
+        // What came with an older password goes before this comes.
+        self.forget_phones(now_ms);
         self.registrar
             .register(now_ms, login, &registration)
             .map_err(|_| self.reply(headers, Status::SERVER_INTERNAL_ERROR))?;
-        if was_empty && !self.registrar.is_empty() {
-            self.watch_phones(now_ms);
-        }
+        self.watch_phones(now_ms);
         Ok(self.registered(now_ms, login, headers))
     }
 

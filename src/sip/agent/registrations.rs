@@ -626,7 +626,16 @@ fn an_account_that_is_removed_or_has_a_new_password_loses_its_phones() {
     house.wait(1_001, |_| None);
     assert_eq!(house.states(), [PhoneState::Unregistered, PhoneState::Unregistered]);
     assert_eq!(code(&house.anna("")), 401);
-    assert_eq!(code(&house.register("boris", "new", PHONE, "")), 200);
+    let contact = "Contact: <sip:boris@b>\r\n";
+    assert_eq!(code(&house.register("boris", "new", PHONE, contact)), 200);
+    house.events();
+
+    let newer = Account::new(login("boris"), "allo", "newer", None);
+    house.accounts.store(Arc::new([(login("boris"), newer)].into()));
+    assert_eq!(code(&house.register("boris", "newer", PHONE, contact)), 200);
+    house.events();
+    house.wait(1_001, |_| None);
+    assert_eq!(house.states(), [], "who came with the new password stays");
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod tests {
         assert_eq!((tcp.link, tcp.remote.port(), tcp.local.port()), (Link::Tcp(9), 5060, 5070));
         assert_eq!(way("sip:100@phone.example.net"), None);
         assert_eq!(way("sip:100@[::1];transport=tcp"), None);
+        assert_eq!(way("sip:100@127.0.0.1;transport=tls"), None);
         assert_eq!(way("tel:100"), None);
         assert_eq!(way("sip:100@127.0.0.1;transport=tls"), None);
     }
