@@ -110,7 +110,11 @@ impl Flow {
         Waiting::Joining { group }
     }
 
+    /// Of one operator who is rung, too: who is not there is not waited for.
     pub fn on_joined(&mut self, now: Timestamp, joined: Joined, out: &mut Vec<Command>) {
+        if let (Waiting::Ringing(_), Joined::Full | Joined::Nobody) = (&self.waiting, joined) {
+            return self.on_turned_away(now, out);
+        }
         let Waiting::Joining { group } = &self.waiting else { return };
         let group = group.clone();
         match joined {

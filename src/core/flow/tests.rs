@@ -512,6 +512,15 @@ fn the_manager_rings_first_and_the_line_comes_next() {
 }
 
 #[test]
+fn a_manager_who_is_not_there_is_not_waited_for() {
+    let mut scene = Scene::new("", Language::Russian, manager("anna"), group());
+    scene.act(|flow, now, out| flow.on_confirmed(now, out));
+    scene.act(|flow, now, out| flow.on_joined(now, Joined::Nobody, out));
+    scene.pass(1_000);
+    assert_eq!(scene.heard(), ["0 phrase/manager-busy"]);
+}
+
+#[test]
 fn a_manager_who_is_lost_is_followed_by_the_next_line_of_the_plan() {
     let mut scene = Scene::new("", Language::Russian, manager("anna"), group());
     scene.act(|flow, now, out| flow.on_confirmed(now, out));
