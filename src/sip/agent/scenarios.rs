@@ -1,12 +1,16 @@
 //! Calls played without sockets: a phone's lines go in, our packets and events come out.
 //!
 //! - this file: calls that come to us
+//! - [`refusals`]: what is not served
+//! - [`sessions`]: session timers
 //! - [`dialled`]: calls that we make
 //! - [`transfers`]: REFER and Replaces
 //! - [`lamps`]: SUBSCRIBE and NOTIFY
 
 mod dialled;
 mod lamps;
+mod refusals;
+mod sessions;
 mod transfers;
 
 use bytes::Bytes;
@@ -520,130 +524,6 @@ fn a_body_that_may_be_ignored_is() {
 }
 
 #[test]
-fn session_intervals_that_are_too_short_are_refused() {
-    let mut scene = Scene::new();
-    let refused = scene.invite("Supported: timer\r\nSession-Expires: 30\r\n");
-    assert_eq!(codes(&refused), [422]);
-    assert_eq!(header(&refused[0], "Min-SE").as_deref(), Some("90"));
-}
-
-#[test]
-fn a_session_that_its_caller_does_not_refresh_ends() {
-    let mut scene = Scene::new();
-    scene.invite("Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n");
-    let ok = scene.answer();
-    assert_eq!(header(&ok[0], "Session-Expires").as_deref(), Some("120;refresher=uac"));
-    assert_eq!(header(&ok[0], "Require").as_deref(), Some("timer"));
-    scene.ack("");
-    scene.wait(60_000);
-    let update = "Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n";
-    assert_eq!(codes(&scene.next("UPDATE", update, "")), [200]);
-    scene.events();
-    // 120 s less a third, but at most 32 s.
-    let sent = scene.wait(88_000);
-    assert!(sent[0].0 == 88_000 && sent[0].1.starts_with("BYE "), "{sent:?}");
-    assert_eq!(ended(&scene.events()), Some((EndedBy::Network, EndReason::SessionExpired)));
-}
-
-#[test]
-fn we_refresh_by_update_where_the_caller_knows_it() {
-    let mut scene = Scene::new();
-    scene.invite("Allow: INVITE, UPDATE\r\nSession-Expires: 100;refresher=uas\r\n");
-    let ok = scene.answer();
-    assert_eq!(header(&ok[0], "Session-Expires").as_deref(), Some("100;refresher=uas"));
-    scene.ack("");
-    scene.events();
-    for _ in 0..3 {
-        let sent = scene.wait(50_000);
-        let update = sent.last().unwrap();
-        assert!(update.0 == 50_000 && update.1.starts_with("UPDATE "), "{sent:?}");
-        scene.reply(&update.1, "200 OK", "Session-Expires: 100;refresher=uac\r\n", "");
-    }
-    assert_eq!(scene.events(), []);
-}
-
-#[test]
-fn we_refresh_by_re_invite_where_the_caller_knows_no_update() {
-    let mut scene = Scene::new();
-    scene.invite("Allow: INVITE, UPDATE\r\nSession-Expires: 100;refresher=uas\r\n");
-    scene.answer();
-    scene.ack("");
-    scene.events();
-    let update = scene.wait(50_000).pop().unwrap().1;
-    let invite = scene.reply(&update, "405 Method Not Allowed", "", "");
-    assert!(invite[0].starts_with("INVITE ") && invite[0].contains("m=audio"), "{invite:?}");
-    assert_eq!(codes(&scene.next_with_sdp("INVITE", "", OFFER)), [491], "glare");
-    let kind = "Content-Type: application/sdp\r\n";
-    let ack = scene.reply(&invite[0], "200 OK", kind, OFFER);
-    assert!(ack[0].starts_with("ACK ") && ack[0].contains("CSeq: 2 ACK"), "{ack:?}");
-    let again = scene.reply(&invite[0], "200 OK", kind, OFFER);
-    assert!(again[0].starts_with("ACK "), "each repeated 200 is acknowledged");
-}
-
-#[test]
-fn a_peer_that_lost_the_call_ends_it() {
-    let mut scene = Scene::new();
-    scene.invite("Allow: UPDATE\r\nSession-Expires: 100;refresher=uas\r\n");
-    scene.answer();
-    scene.ack("");
-    scene.events();
-    let update = scene.wait(50_000).pop().unwrap().1;
-    let bye = scene.reply(&update, "481 Gone", "", "");
-    assert!(bye[0].starts_with("BYE "));
-    assert_eq!(ended(&scene.events()), Some((EndedBy::Network, EndReason::SignallingFailed)));
-    scene.assert_all_forgotten();
-}
-
-#[test]
-fn what_can_not_be_served_is_refused_with_the_right_words() {
-    let sdp = "Content-Type: application/sdp\r\n";
-    for (method, extra, body, code, words) in [
-        ("FROBNICATE", "", "", 501, "Allow: INVITE"),
-        ("MESSAGE", "", "", 405, "Allow: INVITE"),
-        ("REGISTER", "", "", 401, "WWW-Authenticate: Digest"),
-        ("REFER", "Refer-To: <sip:1@a>\r\n", "", 403, ""),
-        ("SUBSCRIBE", "Event: presence\r\n", "", 489, "Allow-Events: dialog"),
-        ("BYE", "", "", 481, ""),
-        ("OPTIONS", "", "", 200, "Accept: application/sdp"),
-        ("OPTIONS", "Require: a\r\nRequire: timer, b\r\n", "", 420, "Unsupported: a, b"),
-        ("OPTIONS", "Proxy-Require: x\r\n", "", 200, "Supported: 100rel, timer"),
-        ("INVITE", "Content-Type: text/plain\r\n", "hi", 415, "Accept: application/sdp"),
-        ("INVITE", "Accept: text/plain\r\n", "", 406, "Accept: application/sdp"),
-        ("INVITE", sdp, "v=0\r\nm=audio 9 RTP/AVP 18\r\n", 488, "Warning: 305"),
-        ("INVITE", sdp, "nonsense", 488, "Warning: 399"),
-        ("INVITE", "Session-Expires: x\r\n", "", 400, ""),
-    ] {
-        let mut scene = Scene::new();
-        let sent = scene.next(method, extra, body);
-        assert_eq!(codes(&sent), [code], "{method} {extra}");
-        assert!(sent[0].contains(words), "{}", sent[0]);
-        assert_eq!(scene.events(), []);
-    }
-    let mut scene = Scene::new();
-    let text = scene.request("OPTIONS", 1, "", "").replace("sip:100@127.0.0.1 SIP", "tel:100 SIP");
-    assert_eq!(codes(&scene.send(&text)), [416]);
-}
-
-#[test]
-fn refusals_of_the_app_reach_the_caller() {
-    for (status, code, reason) in [
-        (RefuseStatus::UnknownNumber, 404, EndReason::UnknownNumber),
-        (RefuseStatus::Busy, 486, EndReason::Busy),
-        (RefuseStatus::Overloaded { retry_after_s: 9 }, 503, EndReason::Busy),
-        (RefuseStatus::Failed, 500, EndReason::Failed),
-    ] {
-        let mut scene = Scene::new();
-        scene.invite("");
-        let leg = scene.leg();
-        let sent = scene.tell(SipCommand::Refuse { leg, status });
-        assert_eq!(codes(&sent), [code]);
-        assert_eq!(header(&sent[0], "Retry-After").is_some(), code == 503);
-        assert_eq!(ended(&scene.events()).map(|(_, reason)| reason), Some(reason));
-        scene.assert_all_forgotten();
-    }
-}
-
-#[test]
 fn the_same_call_by_another_way_is_merged() {
     let mut scene = Scene::new();
     scene.invite("");
@@ -662,24 +542,6 @@ fn record_routes_come_back_and_lead_our_requests() {
     let leg = scene.leg();
     let bye = scene.tell(SipCommand::Hangup { leg });
     assert_eq!(header(&bye[0], "Route").as_deref(), Some("<sip:127.0.0.9;lr>"));
-}
-
-#[test]
-fn a_draining_or_full_server_asks_to_come_later() {
-    let mut scene = Scene::new();
-    scene.agent.start_drain();
-    let sent = scene.invite("");
-    assert_eq!(codes(&sent), [503]);
-    assert!(header(&sent[0], "Retry-After").is_some());
-
-    let limits = Limits { legs_max: 0, ..Limits::default() };
-    let mut scene = Scene::with(SipSettings { limits, ..SipSettings::default() });
-    assert_eq!(codes(&scene.invite("")), [503]);
-
-    let limits = Limits { transactions_max: 0, ..Limits::default() };
-    let mut scene = Scene::with(SipSettings { limits, ..SipSettings::default() });
-    assert_eq!(codes(&scene.invite("")), [503]);
-    assert_eq!(scene.agent.load(), (0, 0));
 }
 
 #[test]
