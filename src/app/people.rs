@@ -111,6 +111,10 @@ impl Keeper {
         if revision == self.revision {
             return Ok(None);
         }
+        // What is still to be written is newer than what would be read.
+        while let Ok(note) = self.notes.try_recv() {
+            self.keep(note).await;
+        }
         let changed = self.read().await?;
         self.revision = revision;
         Ok(Some(changed))

@@ -65,11 +65,9 @@ impl Hub {
             Destination::Number(_) => None,
         };
         if let Some(colleague) = &colleague {
-            match self.acd.state(colleague) {
-                Some(OperatorState::Talking { .. } | OperatorState::Ringing { .. }) => {
-                    return Err(Refusal::Busy);
-                }
-                Some(_) | None => {}
+            let state = self.acd.state(colleague);
+            if let Some(OperatorState::Talking { .. } | OperatorState::Ringing { .. }) = state {
+                return Err(Refusal::Busy);
             }
             self.acd.set_own_call(now, colleague, true, &mut self.acts);
         }

@@ -162,7 +162,8 @@ impl House {
                 Command::Hangup { leg, by, reason } => self.hang_up_by_us(leg, by, reason),
                 Command::Bridge { one, other } => {
                     self.bridges.insert((one, other));
-                    (self.cut(one), self.cut(other));
+                    self.cut(one);
+                    self.cut(other);
                 }
                 Command::Unbridge { leg } => {
                     self.bridges.retain(|(one, other)| *one != leg && *other != leg);

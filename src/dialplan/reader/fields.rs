@@ -167,7 +167,7 @@ impl Reader<'_, '_> {
         most: i64,
     ) -> Option<i64> {
         let number = match &value.value {
-            Value::Integer(number) => i64::try_from(*number).ok(),
+            Value::Integer(number) => Some(*number),
             Value::Text(_) | Value::Float(_) | Value::Bool(_) | Value::Null => None,
         };
         let number = number.filter(|number| (least..=most).contains(number));
