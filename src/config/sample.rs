@@ -58,6 +58,7 @@ impl Config {
 fn with_examples() -> Config {
     let mut config = Config::default();
     config.sip.public_address = Some([203, 0, 113, 7].into());
+    config.web.token = "an example of a token".parse().ok();
     let words = |command: &[&str]| Some(command.iter().map(ToString::to_string).collect());
     config.prompts.render = Render {
         ru: words(&[
