@@ -18,7 +18,7 @@ use crate::domain::PhoneNumber;
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
-use crate::web::{Health, Web};
+use crate::web::{Feeds, Health, Web};
 
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs, Question};
@@ -76,7 +76,8 @@ impl Server {
             async move { database.healthy().await }
         });
         let web_shutdown = CancellationToken::new();
-        let web = Web::start(config.web.listen, health.clone(), web_shutdown.clone()).await?;
+        let (feeds, _) = Feeds::new();
+        let web = Web::start(&config.web, health.clone(), feeds, web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
         let (media_events, media) = mpsc::channel(EVENTS_MAX);
         let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)

@@ -159,6 +159,8 @@ impl Hub {
             }
             Act::Record { call, fact } => out.push(Command::Record { call, fact }),
             Act::Remember { operator, attendance } => {
+                // A pause during a conversation changes no state, but a lamp.
+                self.show_lamps(&operator, out);
                 out.push(Command::RememberAttendance { operator, attendance });
             }
             Act::StateChanged { operator } => self.show_lamps(&operator, out),
