@@ -157,13 +157,21 @@ impl Hub {
                     entry.flow.on_turned_away(now, out);
                 });
             }
-            Act::Record { call, fact } => out.push(Command::Record { call, fact }),
+            Act::Record { call, fact } => {
+                self.count(now, &fact);
+                out.push(Command::Record { call, fact });
+            }
             Act::Remember { operator, attendance } => {
                 // A pause during a conversation changes no state, but a lamp.
                 self.show_lamps(&operator, out);
                 out.push(Command::RememberAttendance { operator, attendance });
             }
-            Act::StateChanged { operator } => self.show_lamps(&operator, out),
+            Act::StateChanged { operator } => {
+                self.show_lamps(&operator, out);
+                if let Some(state) = self.acd.state(&operator) {
+                    out.push(Command::ShowOperator { operator, state });
+                }
+            }
         }
     }
 
