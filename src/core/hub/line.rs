@@ -205,6 +205,27 @@ impl Hub {
         }
     }
 
+    /// The caller is gone before an operator who had picked up was connected.
+    pub(super) fn let_whispered_go(
+        &mut self,
+        now: Timestamp,
+        caller: CallId,
+        out: &mut Vec<Command>,
+    ) {
+        let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
+        let picked_up = self.legs.iter().find_map(|(leg, role)| match role {
+            Role::Rung(Rung { call, operator, is_up: true, .. }) if *call == caller => {
+                Some((*leg, operator.clone()))
+            }
+            _ => None,
+        });
+        if let Some((leg, operator)) = picked_up {
+            self.legs.remove(&leg);
+            out.push(Command::Hangup { leg, by, reason });
+            self.acd.talk_ended(now, &operator, &mut self.acts);
+        }
+    }
+
     pub(super) fn offer_not_taken(&mut self, now: Timestamp, rung: &Rung, outcome: RingOutcome) {
         self.offers.remove(&rung.offer);
         if rung.is_up {
