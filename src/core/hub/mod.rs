@@ -186,6 +186,13 @@ impl Hub {
         self.note_hangups(out, from);
     }
 
+    /// The server ends after this. What operators still note about conversations is cut short, so
+    /// that these are written down before the end.
+    pub fn stop(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        self.acd.stop(now, &mut self.acts);
+        self.settle(now, out);
+    }
+
     /// Does what the lines ask for, until they ask for nothing more.
     fn settle(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         while !self.acts.is_empty() {
