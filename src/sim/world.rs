@@ -177,6 +177,7 @@ impl<'t> World<'t> {
                 | Command::RefuseTransfer { .. }
                 | Command::EndTransfer { .. }
                 | Command::SetLamp { .. }
+                | Command::ShowOperator { .. }
                 | Command::RememberAttendance { .. }
                 | Command::RememberTip { .. } => {}
             }

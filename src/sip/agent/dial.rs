@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::super::border::{Destination, Dial, SipEvent};
 use super::super::message::{NameAddr, SipUri, Uri};
-use super::super::registrar::Contact;
+use super::super::registrar::{Contact, ContactId};
 use super::super::transport::Flow;
 use super::Agent;
 use super::timers::Due;
@@ -14,6 +14,8 @@ use crate::domain::{LegId, Login, RingOutcome};
 /// Where one phone is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
+    /// `None`: no phone of an account.
+    pub contact: Option<ContactId>,
     /// The Request-URI.
     pub uri: Uri,
     pub flow: Flow,
@@ -61,7 +63,13 @@ impl Agent {
     /// At most [`CONTACTS_MAX`](super::super::registrar::CONTACTS_MAX).
     fn targets_of(&self, login: &Login) -> Vec<Target> {
         let contacts = self.registrar.contacts(login).into_iter();
-        contacts.map(|Contact { uri, flow, path, .. }| Target { uri, flow, route: path }).collect()
+        let target = |Contact { id, uri, flow, path, .. }| Target {
+            contact: Some(id),
+            uri,
+            flow,
+            route: path,
+        };
+        contacts.map(target).collect()
     }
 
     /// A phone rings; told once.
@@ -140,5 +148,5 @@ fn weight(outcome: RingOutcome) -> u8 {
 fn target_at(uri: &str, way: Option<Flow>) -> Option<Target> {
     let Ok(Uri::Sip(uri)) = Uri::parse(uri) else { return None };
     let uri = Uri::Sip(SipUri { headers: None, ..uri });
-    Some(Target { uri, flow: way?, route: Vec::new() })
+    Some(Target { contact: None, uri, flow: way?, route: Vec::new() })
 }

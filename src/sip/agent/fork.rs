@@ -14,6 +14,7 @@ use super::super::message::{
     SipUri, Status, Uri, grammar,
 };
 use super::super::offer_answer::LocalDescription;
+use super::super::registrar::ContactId;
 use super::super::transaction::client;
 use super::super::transport::Flow;
 use super::dial::Target;
@@ -38,6 +39,8 @@ const SESSION_S: u32 = 1_800;
 #[derive(Debug)]
 pub(super) struct Fork {
     leg: LegId,
+    /// The registered phone that it goes to.
+    contact: Option<ContactId>,
     description: LocalDescription,
     /// A provisional answer came.
     heard: bool,
@@ -70,13 +73,14 @@ struct Acked {
 impl Agent {
     /// Sends an INVITE; gives its transaction.
     pub(super) fn invite(&mut self, now_ms: u64, dial: &Dial, target: Target) -> u64 {
-        let flow = target.flow;
+        let (flow, contact) = (target.flow, target.contact);
         let session_id = self.tokens.next_u64() >> 1;
         let mut description = LocalDescription::new(self.public_ip(flow), dial.media, session_id);
         let mut request = self.invite_head(dial, target);
         request.set_body(SDP, description.offer());
         let fork = Fork {
             leg: dial.leg,
+            contact,
             description,
             heard: false,
             rang: false,
@@ -204,7 +208,18 @@ impl Agent {
                 let outcome = outcome_of(status, fork.rang);
                 self.fork_failed(leg, client, outcome);
             }
-            None => self.fork_failed(leg, client, RingOutcome::Unreachable),
+            None => {
+                self.note_silence(client);
+                self.fork_failed(leg, client, RingOutcome::Unreachable);
+            }
+        }
+    }
+
+    /// A phone that says nothing at all counts as unreachable until it answers or registers again.
+    fn note_silence(&mut self, client: u64) {
+        let contact = self.fork_mut(client).and_then(|fork| fork.contact);
+        if let Some(contact) = contact {
+            self.registrar.failed(contact);
         }
     }
 
@@ -293,6 +308,7 @@ impl Agent {
         let Some(fork) = self.fork_mut(client).filter(|fork| !fork.heard) else { return };
         let leg = fork.leg;
         if self.is_wanted(leg, client) {
+            self.note_silence(client);
             self.give_up_fork(now_ms, client);
             self.fork_failed(leg, client, RingOutcome::Unreachable);
         }
