@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, RecordingId, RingOutcome, Visit,
+    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, RecordingId, RingOutcome,
+    Visit,
 };
 
 /// Who ended a call.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::super::border::{Destination, Dial, SipEvent};
 use super::super::message::{NameAddr, SipUri, Uri};
-use super::super::registrar::Contact;
+use super::super::registrar::{Contact, ContactId};
 use super::super::transport::Flow;
 use super::Agent;
 use super::timers::Due;
@@ -19,6 +19,8 @@ pub(super) struct Target {
     pub flow: Flow,
     /// First hop first.
     pub route: Vec<NameAddr>,
+    /// Of a registered phone.
+    pub contact: Option<ContactId>,
 }
 
 /// A leg that we dial, until it is picked up.
@@ -61,7 +63,11 @@ impl Agent {
     /// At most [`CONTACTS_MAX`](super::super::registrar::CONTACTS_MAX).
     fn targets_of(&self, login: &Login) -> Vec<Target> {
         let contacts = self.registrar.contacts(login).into_iter();
-        contacts.map(|Contact { uri, flow, path, .. }| Target { uri, flow, route: path }).collect()
+        let target = |Contact { id, uri, flow, path, q: _ }| {
+            let contact = Some(id);
+            Target { uri, flow, route: path, contact }
+        };
+        contacts.map(target).collect()
     }
 
     /// A phone rings; told once.
@@ -140,5 +146,5 @@ fn weight(outcome: RingOutcome) -> u8 {
 fn target_at(uri: &str, way: Option<Flow>) -> Option<Target> {
     let Ok(Uri::Sip(uri)) = Uri::parse(uri) else { return None };
     let uri = Uri::Sip(SipUri { headers: None, ..uri });
-    Some(Target { uri, flow: way?, route: Vec::new() })
+    Some(Target { uri, flow: way?, route: Vec::new(), contact: None })
 }

@@ -14,6 +14,7 @@ use super::super::message::{
     SipUri, Status, Uri, grammar,
 };
 use super::super::offer_answer::LocalDescription;
+use super::super::registrar::ContactId;
 use super::super::transaction::client;
 use super::super::transport::Flow;
 use super::dial::Target;
@@ -37,7 +38,8 @@ const SESSION_S: u32 = 1_800;
 /// What is known of one INVITE of ours.
 #[derive(Debug)]
 pub(super) struct Fork {
-    leg: LegId,
+    pub(super) leg: LegId,
+    pub(super) contact: Option<ContactId>,
     description: LocalDescription,
     /// A provisional answer came.
     heard: bool,
@@ -70,13 +72,14 @@ struct Acked {
 impl Agent {
     /// Sends an INVITE; gives its transaction.
     pub(super) fn invite(&mut self, now_ms: u64, dial: &Dial, target: Target) -> u64 {
-        let flow = target.flow;
+        let (flow, contact) = (target.flow, target.contact);
         let session_id = self.tokens.next_u64() >> 1;
         let mut description = LocalDescription::new(self.public_ip(flow), dial.media, session_id);
         let mut request = self.invite_head(dial, target);
         request.set_body(SDP, description.offer());
         let fork = Fork {
             leg: dial.leg,
+            contact,
             description,
             heard: false,
             rang: false,
@@ -128,7 +131,7 @@ impl Agent {
         request
     }
 
-    fn fork_mut(&mut self, client: u64) -> Option<&mut Fork> {
+    pub(super) fn fork_mut(&mut self, client: u64) -> Option<&mut Fork> {
         match &mut self.clients.get_mut(&client)?.purpose {
             Purpose::Fork(fork) => Some(fork),
             Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
@@ -140,10 +143,16 @@ impl Agent {
     /// A provisional answer came.
     pub(super) fn fork_progress(&mut self, now_ms: u64, client: u64, response: &Response) {
         let Some(fork) = self.fork_mut(client) else { return };
-        fork.heard = true;
-        if fork.given_up {
+        let was_heard = std::mem::replace(&mut fork.heard, true);
+        let (contact, given_up) = (fork.contact, fork.given_up);
+        self.phone_spoke(contact);
+        if given_up {
             return self.cancel_fork(now_ms, client);
         }
+        if !was_heard {
+            self.ask_ringing_later(now_ms, client);
+        }
+        let Some(fork) = self.fork_mut(client) else { return };
         if response.status == Status::TRYING {
             return;
         }
@@ -197,15 +206,26 @@ impl Agent {
         response: Option<&Response>,
     ) {
         let Some(fork) = self.fork_mut(client) else { return };
-        let leg = fork.leg;
-        match response {
-            Some(response) if status.is_success() => self.fork_accepted(now_ms, client, response),
-            Some(_) => {
-                let outcome = outcome_of(status, fork.rang);
-                self.fork_failed(leg, client, outcome);
-            }
-            None => self.fork_failed(leg, client, RingOutcome::Unreachable),
+        let (leg, contact, rang) = (fork.leg, fork.contact, fork.rang);
+        let Some(response) = response else { return self.fork_unanswered(now_ms, client) };
+        if status != Status::REQUEST_TIMEOUT {
+            self.phone_spoke(contact);
         }
+        if status.is_success() {
+            self.fork_accepted(now_ms, client, response);
+        } else {
+            self.fork_failed(leg, client, outcome_of(status, rang));
+        }
+    }
+
+    /// The INVITE did not reach the phone.
+    fn fork_unanswered(&mut self, now_ms: u64, client: u64) {
+        let Some(fork) = self.fork_mut(client) else { return };
+        let (leg, contact) = (fork.leg, fork.contact);
+        if let Some(contact) = contact {
+            self.phone_is_gone(now_ms, contact);
+        }
+        self.fork_failed(leg, client, RingOutcome::Unreachable);
     }
 
     /// RFC 3261 §13.2.2.4: each 2xx is acknowledged, each repetition again; one dialog is kept.
@@ -262,7 +282,8 @@ impl Agent {
         session: MediaSession,
         headers: &Headers,
     ) {
-        let Some(id) = self.fork_mut(client).map(|fork| fork.leg) else { return };
+        let Some(fork) = self.fork_mut(client) else { return };
+        let (id, contact) = (fork.leg, fork.contact);
         let leg = Leg {
             id,
             dialog,
@@ -272,6 +293,9 @@ impl Agent {
             session: None,
             refreshing: None,
             peer_allows_update: headers.lists(&HeaderName::Allow, "UPDATE"),
+            answers_options: contact.is_some() || headers.lists(&HeaderName::Allow, "OPTIONS"),
+            probe: None,
+            contact,
             we_called: true,
             transfer: None,
         };
@@ -294,7 +318,7 @@ impl Agent {
         let leg = fork.leg;
         if self.is_wanted(leg, client) {
             self.give_up_fork(now_ms, client);
-            self.fork_failed(leg, client, RingOutcome::Unreachable);
+            self.fork_unanswered(now_ms, client);
         }
     }
 
@@ -333,6 +357,8 @@ impl Agent {
         }
         cancel.headers.push(HeaderName::CSeq, "1 CANCEL");
         self.start_client(now_ms, id, flow, cancel, Purpose::Nothing);
+        let due = Due::CancelSilent { invite: client, cancel: id };
+        self.timers.arm(now_ms + self.answer_ms(), due);
     }
 }
 
