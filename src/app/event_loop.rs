@@ -183,6 +183,7 @@ impl EventLoop {
             MediaEvent::PlayEnded { leg, play, cut_after_ms } => {
                 self.handle(Event::PlayEnded { leg, play, cut_after_ms }).await;
             }
+            MediaEvent::Quiet { leg } => self.handle(Event::MediaQuiet { leg }).await,
             MediaEvent::Died { leg } => self.handle(Event::MediaDied { leg }).await,
             MediaEvent::Closed { leg, statistics } => self.forget(leg, statistics).await,
             MediaEvent::Recorded { leg, note } => {
@@ -275,6 +276,7 @@ impl EventLoop {
             Command::Hangup { leg, by: _, reason: _ } => {
                 self.tell_sip(SipCommand::Hangup { leg }).await;
             }
+            Command::Probe { leg } => self.tell_sip(SipCommand::Probe { leg }).await,
             Command::Play { leg, play, language, recordings } => {
                 self.out.media.play(leg, play, language, &recordings);
             }

@@ -165,6 +165,7 @@ impl<'t> World<'t> {
                 // Nobody is logged in: no phone is ever rung.
                 Command::Answer { .. }
                 | Command::Ring { .. }
+                | Command::Probe { .. }
                 | Command::Dial(_)
                 | Command::Bridge { .. }
                 | Command::Unbridge { .. }

@@ -131,6 +131,10 @@ impl Hub {
                 });
             }
             Event::LegEnded { leg, by, reason } => self.leg_ended(now, leg, by, reason, out),
+            Event::MediaQuiet { leg } => {
+                let is_known = self.legs.contains_key(&leg);
+                out.extend(is_known.then_some(Command::Probe { leg }));
+            }
             Event::MediaDied { leg } => {
                 let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
                 let is_known = self.legs.contains_key(&leg);
