@@ -87,7 +87,7 @@ impl House {
 
     /// Every phone that rings is picked up.
     fn pick_up(&mut self) -> Vec<Login> {
-        let offers: Vec<_> = self.out.drain(..).filter_map(|act| match act {
+        let offers = self.out.drain(..).filter_map(|act| match act {
             Act::Offer { offer, call, operator, .. } => Some((offer, call, operator)),
             Act::Withdraw { .. }
             | Act::TurnAway { .. }
@@ -96,7 +96,8 @@ impl House {
             | Act::StateChanged { .. } => None,
         });
         let mut operators = Vec::new();
-        for (offer, call, operator) in offers.collect::<Vec<_>>() {
+        let offers: Vec<_> = offers.collect();
+        for (offer, call, operator) in offers {
             self.acd.answered(self.now, offer, &mut self.out);
             self.acd.connected(self.now, call, &mut self.out);
             operators.push(operator);

@@ -6,24 +6,24 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::core::acd::Standing;
 use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
-use crate::core::hub::snapshot::Snapshot;
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
 use crate::domain::{CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics};
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
 use crate::store::CallWriter;
+use crate::web::{self, Question};
 
 use super::clock::Clock;
 use super::outside::Outside;
 use super::people::People;
+use super::watch::{self, Watch};
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: u32 = 5;
@@ -34,14 +34,8 @@ pub struct Inputs {
     pub media: mpsc::Receiver<MediaEvent>,
     /// From the admin and the database: a new plan, operators, the drain.
     pub control: mpsc::Receiver<Event>,
-    pub questions: mpsc::Receiver<Question>,
-}
-
-/// What is asked about the moment.
-pub enum Question {
-    Snapshot(oneshot::Sender<Snapshot>),
-    /// Why nobody of this group is rung; `None`: there is no such group.
-    Group(String, oneshot::Sender<Option<Standing>>),
+    /// Of those who watch.
+    pub questions: web::Answers,
 }
 
 /// Whom the event loop commands.
@@ -52,6 +46,7 @@ pub struct Outputs {
     pub calls: CallWriter,
     pub people: People,
     pub outside: Outside,
+    pub watch: Watch,
     pub recordings: PathBuf,
     /// How many legs are up, for whoever waits for the last one.
     pub legs_up: tokio::sync::watch::Sender<usize>,
@@ -213,16 +208,23 @@ impl EventLoop {
     async fn forget(&mut self, leg: LegId, statistics: RtpStatistics) {
         if self.legs.remove(&leg).is_some() {
             debug!(%leg, ?statistics, "audio closed");
+            self.out.watch.on_audio_closed(&statistics);
             self.handle(Event::MediaClosed { leg, statistics }).await;
         }
     }
 
-    fn answer_question(&mut self, question: Question) {
+    fn answer_question(&self, question: Question) {
         let now = self.clock.now();
         // Who asked may be gone; then nobody misses the answer.
         match question {
-            Question::Snapshot(to) => drop(to.send(self.hub.snapshot(now))),
-            Question::Group(group, to) => drop(to.send(self.hub.explain_group(now, &group))),
+            Question::State(to) => drop(to.send(watch::state(self.hub.snapshot(now)))),
+            Question::Metrics(to) => {
+                let counters = self.out.watch.counters(self.out.sip.responses());
+                drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
+            }
+            Question::Why { group, answer } => {
+                drop(answer.send(self.hub.explain_group(now, &group).map(watch::why)));
+            }
         }
     }
 
@@ -309,6 +311,9 @@ impl EventLoop {
                 }
             }
             Command::Record { call, fact } => self.record(call, fact),
+            Command::ShowOperator { operator, state } => {
+                self.out.watch.on_operator(self.clock.now(), operator, state);
+            }
             Command::RememberAttendance { operator, attendance } => {
                 self.out.people.remember_attendance(operator, attendance);
             }
@@ -423,7 +428,9 @@ impl EventLoop {
             }
             other => debug!(%call, fact = ?other, "recorded"),
         }
-        self.out.calls.record(call, self.clock.now(), fact);
+        let now = self.clock.now();
+        self.out.watch.on_fact(now, call, &fact, |group| self.hub.waiting(group));
+        self.out.calls.record(call, now, fact);
     }
 }
 

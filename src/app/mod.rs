@@ -7,6 +7,7 @@
 //! - [`outside`]: the way to numbers outside
 //! - [`old_recordings`]: conversations are not kept for ever
 //! - [`memory`]: what a burst of calls leaves free
+//! - [`watch`]: what HTTP shows
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
 
@@ -19,5 +20,6 @@ pub mod people;
 pub mod plans;
 pub mod reload;
 pub mod server;
+pub mod watch;
 
 pub use server::Server;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::core::Event;
 use crate::database::DatabaseError;
-use crate::domain::{Accounts, Attendance, Login, RecordingId};
+use crate::dialplan::Plan;
+use crate::domain::{Accounts, Attendance, Login, RecordingId, Timestamp};
 use crate::store::Store;
 
 use super::clock::Clock;
@@ -70,14 +72,20 @@ impl Keeper {
     }
 
     /// What the hub has to know before the first call.
-    pub async fn first(&mut self) -> Result<[Event; 2], DatabaseError> {
+    pub async fn first(&mut self, plan: &Plan) -> Result<[Event; 3], DatabaseError> {
         let now = self.clock.now();
+        let zone = plan.scripts.values().next().map(|script| script.timezone.clone());
+        let midnight = now.in_zone(&zone.unwrap_or(TimeZone::UTC)).start_of_day();
+        let midnight = midnight.as_ref().map_or(now, Timestamp::from);
+        let visits = self.store.visits(midnight, now).await?;
+        let visits = visits.into_iter().map(|record| record.visit).collect();
         let since = now.minus_ms(TIPS_KEPT_DAYS * 24 * 3_600_000);
         let heard = self.store.tips_heard(since).await?;
         // The latest heard come first; the hub forgets those that it was told first.
         let heard = heard.into_iter().rev().map(|heard| (heard.caller, heard.tip)).collect();
         self.revision = self.store.operators_revision().await?;
-        Ok([Event::TipsRemembered { heard }, self.read().await?])
+        let visits = Event::VisitsRemembered { visits };
+        Ok([visits, Event::TipsRemembered { heard }, self.read().await?])
     }
 
     /// Runs until the event loop and its [`People`] are gone; then everything noted is kept.

@@ -18,18 +18,17 @@ use crate::domain::PhoneNumber;
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
-use crate::web::{Health, Web};
+use crate::web::{Feeds, Health, Web};
 
 use super::clock::Clock;
-use super::event_loop::{EventLoop, Inputs, Outputs, Question};
+use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::outside::Outside;
 use super::people::Keeper;
+use super::watch::Watch;
 use super::{memory, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
-/// Questions about the moment that may wait for the event loop.
-const QUESTIONS_MAX: usize = 64;
 /// How long the last facts may take to reach the database when the server stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 /// How long hung-up calls may take to say goodbye when the server stops.
@@ -50,7 +49,6 @@ pub struct Server {
     event_loop: JoinHandle<()>,
     reloading: JoinHandle<()>,
     keeping: JoinHandle<()>,
-    questions: mpsc::Sender<Question>,
     numbers: Vec<String>,
     has_sample: bool,
 }
@@ -76,7 +74,9 @@ impl Server {
             async move { database.healthy().await }
         });
         let web_shutdown = CancellationToken::new();
-        let web = Web::start(config.web.listen, health.clone(), web_shutdown.clone()).await?;
+        let (feeds, questions) = Feeds::new();
+        let watch = Watch::new(feeds.events());
+        let web = Web::start(&config.web, health.clone(), feeds, web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
         let (media_events, media) = mpsc::channel(EVENTS_MAX);
         let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)
@@ -84,7 +84,7 @@ impl Server {
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
         let settings = sip_settings(&config);
         let (people, mut keeper) = Keeper::new(store.clone(), clock, settings.accounts.clone());
-        let first = keeper.first().await?;
+        let first = keeper.first(&loaded.plan).await?;
         let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.
         let lost = store.close_lost_calls(clock.now()).await?;
@@ -95,7 +95,6 @@ impl Server {
         for event in first {
             control.send(event).await?;
         }
-        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
         let outputs = Outputs {
@@ -105,13 +104,14 @@ impl Server {
             calls: calls.clone(),
             people,
             outside: Outside::new(config.trunks.clone()),
+            watch,
             recordings: config.recordings.folder.clone(),
             legs_up,
         };
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
         let seed = rand::random();
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
-        let inputs = Inputs { sip, media, control: controls, questions: asked };
+        let inputs = Inputs { sip, media, control: controls, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
         tokio::spawn(old_recordings::delete_daily(
@@ -134,7 +134,6 @@ impl Server {
             calls,
             legs_up: legs_up_seen,
             keeping,
-            questions,
             control,
             event_loop,
             reloading,

@@ -51,10 +51,10 @@ fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// Puts dots over a password, one for each character so that the caret stays where it belongs.
+/// Puts dots over a password or a token, one for each character so that the caret stays where it belongs.
 fn hide_secrets(line: &str) -> String {
     let dots = |text: &str| "•".repeat(text.chars().count());
-    if line.trim_start().starts_with("pass") {
+    if ["pass", "token"].iter().any(|key| line.trim_start().starts_with(key)) {
         let value = line.find('=').map_or(line.len(), |at| at + 1);
         return format!("{}{}", &line[..value], dots(&line[value..]));
     }
@@ -160,6 +160,7 @@ mod tests {
     #[test]
     fn passwords_are_not_shown() {
         assert_eq!(hide_secrets("password = \"abc\""), "password =••••••");
+        assert_eq!(hide_secrets("token = \"abc\""), "token =••••••");
         assert_eq!(
             hide_secrets("url = \"postgres://anna:secret@db/shop\""),
             "url = \"postgres://anna:••••••@db/shop\""

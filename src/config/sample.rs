@@ -62,6 +62,7 @@ fn with_examples() -> Config {
         certificate: "/etc/allo/certificate.pem".into(),
         key: "/etc/allo/key.pem".into(),
     });
+    config.web.token = "an example of a token".parse().ok();
     let words = |command: &[&str]| Some(command.iter().map(ToString::to_string).collect());
     config.prompts.render = Render {
         ru: words(&[

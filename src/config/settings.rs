@@ -142,18 +142,24 @@ impl Default for Rtp {
     }
 }
 
-/// HTTP: /health.
+/// HTTP: /health, /metrics and the API (docs/api.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Web {
-    /// Address and port. Keep it on 127.0.0.1 or behind a proxy: it asks for no password.
+    /// Address and port. 127.0.0.1 is this machine alone; any other address needs a token.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// What clients must show for everything but /health: the header "Authorization: Bearer TOKEN".
+    /// At least 16 characters, for example from `openssl rand -hex 24`. Not set: nothing is asked for,
+    /// which is allowed on 127.0.0.1 and [::1] only.
+    #[schemars(with = "String")]
+    #[serde(with = "text_option", skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
 }
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), token: None }
     }
 }
 

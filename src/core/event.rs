@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::acd::OperatorState;
 use crate::dialplan::Plan;
 use crate::domain::{
     Attendance, CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language,
     LegId, Login, LookupId, Operator, Order, PhoneNumber, PhoneState, PlayId, RecordingId,
-    RecordingNote, RingOutcome, RtpStatistics,
+    RecordingNote, RingOutcome, RtpStatistics, Visit,
 };
 use crate::speech::Catalogue;
 
@@ -115,6 +116,10 @@ pub enum Event {
         operator: Login,
         state: PhoneState,
     },
+    /// Stays in the lines that ended today, before this start.
+    VisitsRemembered {
+        visits: Vec<Visit>,
+    },
     /// Tips that callers heard in earlier days.
     TipsRemembered {
         heard: Vec<(String, RecordingId)>,
@@ -203,6 +208,11 @@ pub enum Command {
     SetLamp {
         lamp: String,
         state: LampState,
+    },
+    /// Tells those who watch what an operator does now.
+    ShowOperator {
+        operator: Login,
+        state: OperatorState,
     },
     /// Keeps what an operator wants, over restarts.
     RememberAttendance {

@@ -1,5 +1,7 @@
 //! The facts that make up the life of a call, as they are stored and shown.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -48,6 +50,25 @@ pub enum EndReason {
     Lost,
     /// A fault of ours; the log says more.
     Failed,
+}
+
+/// The word that is stored: `hung-up`.
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HungUp => "hung-up",
+            Self::Cancelled => "cancelled",
+            Self::UnknownNumber => "unknown-number",
+            Self::Busy => "busy",
+            Self::NotAcknowledged => "not-acknowledged",
+            Self::MediaDied => "media-died",
+            Self::SessionExpired => "session-expired",
+            Self::SignallingFailed => "signalling-failed",
+            Self::Shutdown => "shutdown",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 /// How a key reached us.

@@ -208,8 +208,8 @@ mod tests {
         assert_eq!(source.target(), Some(at("192.0.2.1:5555")));
         assert!(source.negotiate(at("192.0.2.8:6000")));
         assert_eq!(source.target(), Some(at("192.0.2.8:6000")));
-        assert!(!hears(&mut source, "192.0.2.1:5555", 9));
         assert!(hears(&mut source, "192.0.2.8:6000", 1));
+        assert!(!hears(&mut source, "192.0.2.1:5555", 9));
     }
 
     #[test]

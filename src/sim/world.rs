@@ -178,6 +178,7 @@ impl<'t> World<'t> {
                 | Command::RefuseTransfer { .. }
                 | Command::EndTransfer { .. }
                 | Command::SetLamp { .. }
+                | Command::ShowOperator { .. }
                 | Command::RememberAttendance { .. }
                 | Command::RememberTip { .. } => {}
             }

@@ -51,12 +51,33 @@ pub enum SendError {
 #[derive(Clone, Debug)]
 pub struct SipHandle {
     commands: mpsc::Sender<SipCommand>,
+    responses: Arc<Responses>,
+}
+
+/// Responses sent, by the first digit of their status.
+#[derive(Debug, Default)]
+struct Responses([AtomicU64; 7]);
+
+impl Responses {
+    /// A message went out.
+    fn count(&self, message: &[u8]) {
+        let digit = message.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.first());
+        if let Some(counter) = digit.and_then(|d| self.0.get(usize::from(d.wrapping_sub(b'0')))) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl SipHandle {
     /// Waits while too many commands are under way.
     pub async fn send(&self, command: SipCommand) -> Result<(), SendError> {
         self.commands.send(command).await.map_err(|_| SendError::Stopped)
+    }
+
+    /// Responses sent since the start, repeated ones included, by the first digit of their status.
+    pub fn responses(&self) -> BTreeMap<u8, u64> {
+        let counters = self.responses.0.iter().enumerate().skip(1);
+        counters.map(|(digit, n)| (digit as u8, n.load(Ordering::Relaxed))).collect()
     }
 
     pub fn try_send(&self, command: SipCommand) -> Result<(), SendError> {
@@ -135,8 +156,10 @@ impl SipStack {
                 stop.run_until_cancelled(certificate.follow()).await;
             }));
         }
+        let responses = Arc::new(Responses::default());
         let owner = Owner {
             agent: Agent::new(settings, rand::random()),
+            responses: Arc::clone(&responses),
             clock: Clock::start(),
             carriers: Carriers {
                 bound: bound.clone(),
@@ -154,7 +177,7 @@ impl SipStack {
             dropped,
         };
         let owner = tokio::spawn(owner.run());
-        let handle = SipHandle { commands: commands_sender };
+        let handle = SipHandle { commands: commands_sender, responses };
         Ok(Self { handle, bound, draining, stop, owner, receivers })
     }
 
@@ -300,6 +323,7 @@ impl Carriers {
 
 struct Owner {
     agent: Agent,
+    responses: Arc<Responses>,
     clock: Clock,
     carriers: Carriers,
     inbound: mpsc::Receiver<Inbound>,
@@ -421,6 +445,7 @@ impl Owner {
         let mut lost = Vec::new();
         let outbox = self.agent.outbox();
         for (flow, bytes) in outbox.packets.drain(..) {
+            self.responses.count(&bytes);
             if !self.carriers.send(flow, bytes) {
                 lost.push(flow.link);
             }

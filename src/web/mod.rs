@@ -1,10 +1,30 @@
-//! HTTP. Now: `GET /health`. The API, the event stream and metrics join the same router.
+//! HTTP: whether the house is well, figures for Prometheus, and the API for consoles and wallboards.
+//! `docs/api.md` describes it to its users.
 //!
-//! - [`health`]: what must be well for calls to be answered
-//! - [`serve`]: the listener
+//! - [`serve`]: the listener and the routes
+//! - [`health`]: `/health`: what must be well for calls to be answered
+//! - [`feeds`]: how the house tells what it is asked: [`Question`]s and events
+//! - [`state`]: `/api/state`: groups, lines, operators; `/api/groups/{group}/why`
+//! - [`events`]: `/api/events`: what happens, as server-sent events
+//! - [`metrics`]: `/metrics`: the same in the text format of Prometheus
+//! - `token`: who may ask
 
+pub mod events;
+pub mod feeds;
 pub mod health;
+pub mod metrics;
 pub mod serve;
+pub mod state;
+#[cfg(test)]
+mod tests;
+mod token;
 
+pub use events::{Stamped, WebEvent};
+pub use feeds::{Answers, Events, Feeds, Question};
 pub use health::{Health, HealthReport};
+pub use metrics::{Counters, RtpCounters};
 pub use serve::{StartError, Web};
+pub use state::{
+    CandidateView, GroupState, GroupWhy, LevelToday, Masked, OperatorNow, OperatorView,
+    StateSnapshot, WaitingView,
+};

@@ -1,28 +1,45 @@
-//! The HTTP listener.
+//! The HTTP listener and its routes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
+use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::feeds::{Feeds, NoAnswer};
 use super::health::Health;
+use super::token::{self, Gate};
+use super::{events, metrics};
+use crate::config::settings;
 
 /// How long requests under way may take once the server is told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
+/// Clients of `/api/events` at the same time; more get 503.
+pub(super) const LISTENERS_MAX: usize = 64;
 
 /// Why HTTP could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address} for HTTP: {why}; change [web] listen, or stop what uses it")]
-pub struct StartError {
-    pub address: SocketAddr,
-    pub why: std::io::Error,
+pub enum StartError {
+    #[error("can't listen on {address} for HTTP: {why}; change [web] listen, or stop what uses it")]
+    Listen { address: SocketAddr, why: std::io::Error },
+    #[error(
+        "[web] listen = \"{address}\" can be reached from other machines, so [web] token must be set; \
+         or listen on 127.0.0.1"
+    )]
+    NoToken { address: SocketAddr },
+    #[error(
+        "[web] token is too short: it takes 16 characters or more, as `openssl rand -hex 24` gives"
+    )]
+    ShortToken,
 }
 
 /// The running HTTP server.
@@ -33,16 +50,20 @@ pub struct Web {
 }
 
 impl Web {
-    /// Listens on `listen` (port 0: any free one) and answers until `shutdown` is cancelled.
+    /// Listens on `settings.listen` (port 0: any free one) and answers until `shutdown` is
+    /// cancelled.
     pub async fn start(
-        listen: SocketAddr,
+        settings: &settings::Web,
         health: Health,
+        feeds: Feeds,
         shutdown: CancellationToken,
     ) -> Result<Self, StartError> {
-        let failed = |why| StartError { address: listen, why };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let gate = Gate::new(settings)?;
+        let failed = |why| StartError::Listen { address: settings.listen, why };
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let server = axum::serve(listener, router(health))
+        let router = router(health, gate, Api::new(feeds, shutdown.clone()));
+        let server = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let task = tokio::spawn(async move {
             let too_long = async {
@@ -73,8 +94,35 @@ impl Web {
     }
 }
 
-fn router(health: Health) -> Router {
-    Router::new().route("/health", get(report)).with_state(health)
+/// What the routes behind the token share.
+#[derive(Clone)]
+struct Api {
+    feeds: Feeds,
+    shutdown: CancellationToken,
+    listeners: Arc<Semaphore>,
+}
+
+impl Api {
+    fn new(feeds: Feeds, shutdown: CancellationToken) -> Self {
+        Self { feeds, shutdown, listeners: Arc::new(Semaphore::new(LISTENERS_MAX)) }
+    }
+}
+
+/// An answer that is none, as JSON.
+#[derive(Serialize)]
+pub(super) struct ApiError {
+    pub error: &'static str,
+}
+
+fn router(health: Health, gate: Gate, api: Api) -> Router {
+    let guarded = Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/api/state", get(show_state))
+        .route("/api/events", get(listen))
+        .route("/api/groups/{group}/why", get(explain_group))
+        .route_layer(middleware::from_fn_with_state(gate, token::check))
+        .with_state(api);
+    Router::new().route("/health", get(report)).with_state(health).merge(guarded)
 }
 
 /// 200 when calls are answered, else 503 with the reasons.
@@ -84,62 +132,45 @@ async fn report(State(health): State<Health>) -> impl IntoResponse {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(report))
 }
 
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
+async fn show_state(State(api): State<Api>) -> Result<Response, NoAnswer> {
+    Ok(fresh(Json(api.feeds.state().await?)))
+}
 
-    use super::*;
+async fn show_metrics(State(api): State<Api>) -> Result<Response, NoAnswer> {
+    let (state, counters) = api.feeds.metrics().await?;
+    let listeners = LISTENERS_MAX - api.listeners.available_permits();
+    let text = metrics::text(&state, &counters, listeners);
+    Ok(fresh(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)))
+}
 
-    async fn get_health(address: SocketAddr) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET /health HTTP/1.1\r\nHost: allo\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+async fn explain_group(
+    State(api): State<Api>,
+    Path(group): Path<String>,
+) -> Result<Response, NoAnswer> {
+    Ok(match api.feeds.why(group).await? {
+        Some(why) => fresh(Json(why)),
+        None => refuse(StatusCode::NOT_FOUND, "there is no such group in the plan"),
+    })
+}
+
+async fn listen(State(api): State<Api>) -> Response {
+    match api.listeners.try_acquire_owned() {
+        Ok(seat) => events::stream(api.feeds, api.shutdown, seat).into_response(),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "too many clients listen to events"),
     }
+}
 
-    #[tokio::test]
-    async fn health_is_200_once_every_part_is_well_and_503_with_the_reason_before() {
-        let health = Health::new(|| async { Ok(()) });
-        let shutdown = CancellationToken::new();
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let web = Web::start(anywhere, health.clone(), shutdown.clone()).await.unwrap();
-        let address = web.address();
-        health.set_sip(Ok(()));
-        let answer = get_health(address).await;
-        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        assert!(answer.contains("the plan has not started yet"), "{answer}");
-        health.set_plan(Ok(()));
-        let answer = get_health(address).await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(answer.contains("\"status\":\"ok\""), "{answer}");
-        health.set_draining();
-        assert!(get_health(address).await.starts_with("HTTP/1.1 503"));
-        shutdown.cancel();
-        web.ended().await;
-        assert!(TcpStream::connect(address).await.is_err());
-    }
+fn fresh(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}
 
-    #[tokio::test]
-    async fn a_database_that_takes_no_write_is_a_reason() {
-        let health = Health::new(|| async { Err("the disk is full".to_owned()) });
-        health.set_sip(Ok(()));
-        health.set_plan(Ok(()));
-        let report = health.report().await;
-        assert!(!report.is_ok());
-        assert_eq!(report.reasons["database"], "the disk is full");
-    }
+fn refuse(status: StatusCode, error: &'static str) -> Response {
+    (status, Json(ApiError { error })).into_response()
+}
 
-    #[tokio::test]
-    async fn an_address_in_use_is_named() {
-        let taken = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = taken.local_addr().unwrap();
-        let health = Health::new(|| async { Ok(()) });
-        let error = Web::start(address, health, CancellationToken::new()).await.unwrap_err();
-        assert!(error.to_string().contains(&address.to_string()), "{error}");
+impl IntoResponse for NoAnswer {
+    fn into_response(self) -> Response {
+        let error = "the server is starting, ending or too busy to answer; try again";
+        refuse(StatusCode::SERVICE_UNAVAILABLE, error)
     }
 }

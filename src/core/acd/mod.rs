@@ -186,6 +186,11 @@ impl Acd {
         self.lines.keys().map(String::as_str)
     }
 
+    /// How many wait for a group.
+    pub fn waiting(&self, group: &str) -> usize {
+        self.lines.get(group).map_or(0, BTreeSet::len)
+    }
+
     /// Everybody who waits for a group, in order.
     pub fn line(&self, group: &str) -> Vec<WaitingCaller> {
         let ranks = self.lines.get(group).into_iter().flatten();

@@ -235,6 +235,7 @@ impl Hub {
                 let release =
                     if by == EndedBy::Caller { Release::Abandoned } else { Release::Lost };
                 self.acd.release(now, call, release, &mut self.acts);
+                self.let_whispered_go(now, call, out);
             }
             Stay::Talking(talk) => self.caller_left(now, call, talk, out),
         }

@@ -157,11 +157,21 @@ impl Hub {
                     entry.flow.on_turned_away(now, out);
                 });
             }
-            Act::Record { call, fact } => out.push(Command::Record { call, fact }),
+            Act::Record { call, fact } => {
+                self.count(now, &fact);
+                out.push(Command::Record { call, fact });
+            }
             Act::Remember { operator, attendance } => {
+                // A pause during a conversation changes no state, but a lamp.
+                self.show_lamps(&operator, out);
                 out.push(Command::RememberAttendance { operator, attendance });
             }
-            Act::StateChanged { operator } => self.show_lamps(&operator, out),
+            Act::StateChanged { operator } => {
+                self.show_lamps(&operator, out);
+                if let Some(state) = self.acd.state(&operator) {
+                    out.push(Command::ShowOperator { operator, state });
+                }
+            }
         }
     }
 
@@ -192,6 +202,27 @@ impl Hub {
         if let Some(Role::Rung(Rung { call, operator, is_up: true, .. })) = self.legs.get(&leg) {
             let (call, operator) = (*call, operator.clone());
             self.connect(now, call, leg, Some(operator), out);
+        }
+    }
+
+    /// The caller is gone before an operator who had picked up was connected.
+    pub(super) fn let_whispered_go(
+        &mut self,
+        now: Timestamp,
+        caller: CallId,
+        out: &mut Vec<Command>,
+    ) {
+        let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
+        let picked_up = self.legs.iter().find_map(|(leg, role)| match role {
+            Role::Rung(Rung { call, operator, is_up: true, .. }) if *call == caller => {
+                Some((*leg, operator.clone()))
+            }
+            _ => None,
+        });
+        if let Some((leg, operator)) = picked_up {
+            self.legs.remove(&leg);
+            out.push(Command::Hangup { leg, by, reason });
+            self.acd.talk_ended(now, &operator, &mut self.acts);
         }
     }
 

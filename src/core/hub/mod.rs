@@ -7,7 +7,7 @@
 //! - [`transfer`]: a caller is sent on
 //! - [`legs`]: what each leg is there for
 //! - [`snapshot`]: how things stand, for those who watch
-//! - `ids`, `tips`: identifiers; which tips were heard
+//! - `ids`, `tips`, `today`: identifiers; which tips were heard; the figures of the day
 
 mod calls;
 mod codes;
@@ -18,6 +18,7 @@ mod line;
 pub mod snapshot;
 mod talk;
 mod tips;
+mod today;
 mod transfer;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ use calls::Call;
 use ids::Ids;
 use legs::Role;
 use tips::TipMemory;
+use today::Today;
 
 /// The decisions of the whole house. Driven by one owner: [`Hub::handle`] for each event,
 /// [`Hub::on_time`] when [`Hub::next_timer`] has come. Both append to `out`.
@@ -63,6 +65,7 @@ pub struct Hub {
     acts: Vec<Act>,
     operators: BTreeMap<Login, Operator>,
     tips: TipMemory,
+    today: Today,
     is_draining: bool,
 }
 
@@ -85,6 +88,7 @@ impl Hub {
             acts: Vec::new(),
             operators: BTreeMap::new(),
             tips: TipMemory::default(),
+            today: Today::default(),
             is_draining: false,
         }
     }
@@ -152,6 +156,9 @@ impl Hub {
             }
             Event::TipsRemembered { heard } => {
                 heard.into_iter().for_each(|(caller, tip)| self.tips.remember(&caller, tip));
+            }
+            Event::VisitsRemembered { visits } => {
+                visits.into_iter().for_each(|visit| self.count(now, &CallFact::LeftLine(visit)));
             }
             Event::PlanReplaced { plan, catalogue } => {
                 self.plan = plan;

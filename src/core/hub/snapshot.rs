@@ -1,66 +1,48 @@
 //! How things stand, for those who watch.
 
-use serde::{Deserialize, Serialize};
+use crate::dialplan::plan::Target;
+use crate::domain::{CallFact, CallerId, Operator, Timestamp};
 
-use crate::domain::{CallId, CallerId, Login, Timestamp};
-
-use super::super::acd::{OperatorState, Standing};
+use super::super::acd::{OperatorState, Standing, WaitingCaller};
+use super::super::service_level::{Standard, Tally};
 use super::Hub;
 
 /// Everybody and every line at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     pub at: Timestamp,
-    /// Calls that are not over, those of operators' own not counted.
+    /// Callers' calls that are not over.
     pub calls: usize,
     /// By name; groups of the plan, and those of calls under way by an older one.
     pub groups: Vec<GroupSnapshot>,
     /// By login.
-    pub operators: Vec<OperatorSnapshot>,
+    pub operators: Vec<(Operator, OperatorState)>,
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct GroupSnapshot {
     pub name: String,
     /// The next one first.
-    pub waiting: Vec<WaitingSnapshot>,
-}
-
-/// One caller in a line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WaitingSnapshot {
-    pub call: CallId,
-    pub caller: Option<CallerId>,
-    pub since: Timestamp,
-}
-
-/// One person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OperatorSnapshot {
-    pub login: Login,
-    pub name: String,
-    pub groups: Vec<String>,
-    pub state: OperatorState,
+    pub waiting: Vec<(WaitingCaller, CallerId)>,
+    /// Who asked to be called back and keeps the place.
+    pub callbacks: usize,
+    /// Since midnight in the time zone of the plan.
+    pub today: Tally,
+    pub target: Target,
 }
 
 impl Hub {
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let planned = self.plan.scripts.values().flat_map(|script| script.groups.keys());
-        let mut names: Vec<String> =
-            planned.map(String::as_str).chain(self.acd.lines()).map(str::to_owned).collect();
+        let names = planned.map(String::as_str).chain(self.acd.lines());
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
         names.sort();
         names.dedup();
-        let groups = names.into_iter().map(|name| self.group_snapshot(name)).collect();
-        let operators = self.operators.values().filter_map(|operator| {
-            Some(OperatorSnapshot {
-                login: operator.login.clone(),
-                name: operator.name.clone(),
-                groups: operator.groups.clone(),
-                state: self.acd.state(&operator.login)?,
-            })
-        });
-        Snapshot { at: now, calls: self.calls.len(), groups, operators: operators.collect() }
+        let groups = names.into_iter().map(|name| self.group_snapshot(now, name)).collect();
+        let operators =
+            self.acd.operators().map(|(operator, state)| (operator.clone(), state)).collect();
+        Snapshot { at: now, calls: self.calls.len(), groups, operators }
     }
 
     /// Why nobody of this group is rung just now, or who would be; `None`: there is no such group.
@@ -69,12 +51,37 @@ impl Hub {
         is_planned.then(|| self.acd.explain_group(now, group))
     }
 
-    fn group_snapshot(&self, name: String) -> GroupSnapshot {
-        let waiting = self.acd.line(&name).into_iter().map(|waiting| WaitingSnapshot {
-            call: waiting.call,
-            caller: self.calls.get(&waiting.call).map(|entry| entry.caller.clone()),
-            since: waiting.entered,
+    /// How many callers wait for a group.
+    pub fn waiting(&self, group: &str) -> usize {
+        self.acd.waiting(group)
+    }
+
+    fn group_snapshot(&self, now: Timestamp, name: String) -> GroupSnapshot {
+        let waiting = self.acd.line(&name).into_iter().filter_map(|waiting| {
+            let caller = self.calls.get(&waiting.call)?.caller.clone();
+            Some((waiting, caller))
         });
-        GroupSnapshot { waiting: waiting.collect(), name }
+        GroupSnapshot {
+            waiting: waiting.collect(),
+            callbacks: self.acd.callbacks(&name).count(),
+            today: self.today.tally(self.today(now), &name),
+            target: self.target(&name),
+            name,
+        }
+    }
+
+    /// Counts a visit into the figures of the day.
+    pub(super) fn count(&mut self, now: Timestamp, fact: &CallFact) {
+        if let CallFact::LeftLine(visit) = fact {
+            let standard = Standard::from(self.target(&visit.group));
+            let date = self.today(now);
+            self.today.add(date, visit, standard);
+        }
+    }
+
+    /// What a group aims at by the first file that has it.
+    fn target(&self, group: &str) -> Target {
+        let groups = self.plan.scripts.values().filter_map(|script| script.groups.get(group));
+        groups.map(|group| group.target).next().unwrap_or_default()
     }
 }

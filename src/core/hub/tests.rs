@@ -693,6 +693,22 @@ fn an_operator_who_whispers_hears_the_group_before_the_caller() {
 }
 
 #[test]
+fn a_caller_who_leaves_during_the_whisper_leaves_the_operator_free() {
+    let mut house = House::with(&["anna"], |_| ());
+    let whispering = Operator { whisper: true, ..operator("anna", "201") };
+    let attendance = BTreeMap::new();
+    house.tell(Event::OperatorsReplaced { operators: vec![whispering], attendance });
+    let caller = house.customer("+79161112233");
+    let phone = house.pick_up("anna");
+    house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
+    assert_eq!(house.hung_up, [phone]);
+    assert_eq!(house.outcomes(caller), [LineOutcome::Abandoned]);
+    house.pass(6_000);
+    assert!(matches!(house.state("anna"), OperatorState::Ready { .. }));
+    assert!(house.hub.legs.is_empty());
+}
+
+#[test]
 fn a_topic_is_typed_after_the_caller_hung_up() {
     let topics = BTreeMap::from([("12".to_owned(), "Доставка".to_owned())]);
     let mut house = House::with(&["anna"], |group| group.topics = topics);

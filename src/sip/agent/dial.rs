@@ -14,13 +14,13 @@ use crate::domain::{LegId, Login, RingOutcome};
 /// Where one phone is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
+    /// `None`: no phone of an account.
+    pub contact: Option<ContactId>,
     /// The Request-URI.
     pub uri: Uri,
     pub flow: Flow,
     /// First hop first.
     pub route: Vec<NameAddr>,
-    /// Of a registered phone.
-    pub contact: Option<ContactId>,
 }
 
 /// A leg that we dial, until it is picked up.

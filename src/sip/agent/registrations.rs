@@ -10,12 +10,12 @@ use bytes::Bytes;
 use super::super::auth::credentials::Credentials;
 use super::super::auth::digest::{self, Algorithm};
 use super::super::auth::{guard, nonce};
-use super::super::border::{Offer, RefuseStatus, SipCommand, SipEvent};
+use super::super::border::{Destination, Dial, Offer, RefuseStatus, SipCommand, SipEvent};
 use super::super::message::parse;
 use super::super::settings::SipSettings;
 use super::super::transport::{Flow, Link};
 use super::Agent;
-use crate::domain::{Account, Accounts, DigestChoice, LegId, Login, PhoneState};
+use crate::domain::{Account, Accounts, DigestChoice, LegId, LocalMedia, Login, PhoneState};
 
 const PHONE: &str = "192.0.2.10:5070";
 const SDP: &str = "v=0\r\no=p 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -574,6 +574,32 @@ fn a_silent_phone_that_registers_is_reachable_at_once() {
     house.wait(70_000, |_| None);
     assert_eq!(house.states(), [PhoneState::Unreachable]);
     house.anna_is_there();
+}
+
+#[test]
+fn a_phone_that_says_nothing_to_a_call_is_unreachable() {
+    let mut house = House::new();
+    house.anna_is_there();
+    let leg = LegId(uuid::Uuid::from_u128(5));
+    let media = LocalMedia { ip: "192.0.2.1".parse().unwrap(), rtp_port: 20_000 };
+    let dial = Dial {
+        leg,
+        to: Destination::Account(login("anna")),
+        media,
+        from_user: "anonymous".to_owned(),
+        display: None,
+        auto_answer: false,
+        ring_ms: 20_000,
+    };
+    house.agent.dial(house.now_ms, &dial, None);
+    assert!(house.sent()[0].1.starts_with("INVITE sip:anna@192.0.2.10:5070 SIP/2.0"));
+    house.wait(5_000, |text| text.starts_with("OPTIONS").then_some("200 OK"));
+    let (state, local) = (PhoneState::Unreachable, Some("192.0.2.1".parse().unwrap()));
+    let told = house.events();
+    assert!(
+        told.contains(&SipEvent::PhoneChanged { login: login("anna"), state, local }),
+        "{told:?}"
+    );
 }
 
 #[test]

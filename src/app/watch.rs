@@ -1,0 +1,182 @@
+//! What HTTP shows: events as they happen, counters, and the moment in the words of the API.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::core::acd::{OperatorState, Standing, WaitingCaller};
+use crate::core::hub::snapshot::{GroupSnapshot, Snapshot};
+use crate::domain::{CallFact, CallId, CallerId, Login, Operator, RtpStatistics, Timestamp};
+use crate::web::{
+    CandidateView, Counters, Events, GroupState, GroupWhy, LevelToday, Masked, OperatorNow,
+    OperatorView, RtpCounters, StateSnapshot, WaitingView, WebEvent,
+};
+
+/// Legs whose jitter makes the mean.
+const JITTERS_MAX: usize = 100;
+
+/// Follows the calls for those who watch.
+pub struct Watch {
+    events: Events,
+    counters: Counters,
+    callers: BTreeMap<CallId, Masked>,
+    jitters: VecDeque<f32>,
+}
+
+impl Watch {
+    pub fn new(events: Events) -> Self {
+        Self {
+            events,
+            counters: Counters::default(),
+            callers: BTreeMap::new(),
+            jitters: VecDeque::new(),
+        }
+    }
+
+    /// `waiting` tells how many wait for a group after the fact.
+    pub fn on_fact(
+        &mut self,
+        at: Timestamp,
+        call: CallId,
+        fact: &CallFact,
+        waiting: impl Fn(&str) -> usize,
+    ) {
+        let event = match fact {
+            CallFact::Offered { dialled, caller, .. } => {
+                let caller = Masked::from(caller);
+                self.callers.insert(call, caller.clone());
+                WebEvent::CallBegan { call, caller, dialled: dialled.clone() }
+            }
+            CallFact::Queued { group } => {
+                let caller = self.callers.get(&call).cloned();
+                let caller = caller.unwrap_or_else(|| Masked::from(&CallerId::Anonymous));
+                let (group, waiting) = (group.clone(), waiting(group) as u64);
+                WebEvent::CallerJoined { call, group, caller, waiting }
+            }
+            CallFact::LeftLine(visit) => WebEvent::CallerLeft {
+                call,
+                group: visit.group.clone(),
+                outcome: visit.outcome,
+                waited_ms: visit.wait_ms,
+                waiting: waiting(&visit.group) as u64,
+            },
+            CallFact::Decided(decision) => WebEvent::Decided { call, decision: decision.clone() },
+            CallFact::Ended { by: _, reason } => {
+                self.callers.remove(&call);
+                let outcome = reason.to_string();
+                *self.counters.calls.entry(outcome.clone()).or_default() += 1;
+                WebEvent::CallEnded { call, outcome }
+            }
+            CallFact::Answered
+            | CallFact::Step { .. }
+            | CallFact::Said { .. }
+            | CallFact::Key { .. }
+            | CallFact::Entered { .. }
+            | CallFact::LookedUp { .. }
+            | CallFact::NotTaken { .. }
+            | CallFact::Connected { .. }
+            | CallFact::Transferred { .. }
+            | CallFact::Conversed(_)
+            | CallFact::Recorded(_)
+            | CallFact::Promised { .. }
+            | CallFact::Rtp(_) => return,
+        };
+        self.events.tell(at, event);
+    }
+
+    pub fn on_operator(&self, at: Timestamp, login: Login, state: OperatorState) {
+        self.events.tell(at, WebEvent::OperatorChanged { login, now: shown(state) });
+    }
+
+    pub fn on_audio_closed(&mut self, statistics: &RtpStatistics) {
+        self.counters.rtp.packets += statistics.packets_received;
+        self.counters.rtp.lost += statistics.packets_lost;
+        if statistics.packets_received > 0 {
+            self.jitters.push_back(statistics.jitter_ms);
+        }
+        if self.jitters.len() > JITTERS_MAX {
+            self.jitters.pop_front();
+        }
+    }
+
+    /// `sip_responses`: sent, by the first digit of their status.
+    pub fn counters(&self, sip_responses: BTreeMap<u8, u64>) -> Counters {
+        let sum: f64 = self.jitters.iter().map(|jitter| f64::from(*jitter)).sum();
+        let jitter_ms = if self.jitters.is_empty() { 0.0 } else { sum / self.jitters.len() as f64 };
+        let rtp = RtpCounters { jitter_ms, ..self.counters.rtp };
+        Counters { calls: self.counters.calls.clone(), sip_responses, rtp }
+    }
+}
+
+/// The moment in the words of the API.
+pub fn state(snapshot: Snapshot) -> StateSnapshot {
+    let at = snapshot.at;
+    StateSnapshot {
+        at,
+        calls: snapshot.calls as u64,
+        groups: snapshot.groups.into_iter().map(|group| group_state(at, group)).collect(),
+        operators: snapshot.operators.into_iter().map(operator).collect(),
+    }
+}
+
+pub fn why(standing: Standing) -> GroupWhy {
+    let candidates = standing.candidates.into_iter().map(|(login, verdict)| {
+        let words = verdict.to_string();
+        (login, CandidateView { verdict, words })
+    });
+    GroupWhy {
+        group: standing.group,
+        waiting: standing.waiting as u64,
+        ringing: standing.ringing as u64,
+        call: standing.call,
+        candidates: candidates.collect(),
+    }
+}
+
+fn group_state(at: Timestamp, group: GroupSnapshot) -> GroupState {
+    let level = group.today.level(group.target.formula);
+    let today = LevelToday {
+        formula: level.formula.name().to_owned(),
+        numerator: level.numerator,
+        denominator: level.denominator,
+        target_percent: group.target.percent,
+        within_ms: group.target.within_ms,
+        offered: group.today.offered(),
+        answered: group.today.answered,
+        abandoned: group.today.abandoned,
+    };
+    let line = group.waiting.into_iter().map(|(caller, number)| waiting(at, &caller, &number));
+    GroupState { name: group.name, today, line: line.collect(), callbacks: group.callbacks as u64 }
+}
+
+fn waiting(at: Timestamp, waiting: &WaitingCaller, caller: &CallerId) -> WaitingView {
+    WaitingView {
+        call: waiting.call,
+        caller: Masked::from(caller),
+        place: waiting.place as u64,
+        waited_ms: at.since(waiting.entered),
+        priority: waiting.priority,
+        is_ringing: waiting.is_ringing,
+        origin: waiting.origin,
+    }
+}
+
+fn operator((operator, state): (Operator, OperatorState)) -> OperatorView {
+    OperatorView {
+        login: operator.login,
+        name: operator.name,
+        extension: operator.extension,
+        groups: operator.groups,
+        now: shown(state),
+    }
+}
+
+fn shown(state: OperatorState) -> OperatorNow {
+    match state {
+        OperatorState::Offline => OperatorNow::Offline,
+        OperatorState::Unreachable => OperatorNow::Unreachable,
+        OperatorState::Ready { since } => OperatorNow::Ready { since },
+        OperatorState::Ringing { call, since } => OperatorNow::Ringing { call, since },
+        OperatorState::Talking { call, since } => OperatorNow::Talking { call, since },
+        OperatorState::WrapUp { until } => OperatorNow::WrapUp { until },
+        OperatorState::Paused { reason, since } => OperatorNow::Paused { reason, since },
+    }
+}
