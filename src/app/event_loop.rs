@@ -109,6 +109,7 @@ impl EventLoop {
             let up = this.legs.len();
             this.out.legs_up.send_if_modified(|seen| std::mem::replace(seen, up) != up);
         }
+        this.stop().await;
     }
 
     async fn on_sip(&mut self, event: SipEvent) {
@@ -249,6 +250,13 @@ impl EventLoop {
         for event in failed {
             self.handle(event).await;
         }
+    }
+
+    /// Nothing more will be heard: what is still to be written down is.
+    async fn stop(&mut self) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.hub.stop(self.clock.now(), &mut commands);
+        self.carry_out(commands, &mut Vec::new()).await;
     }
 
     /// A command that fails comes back as an event.

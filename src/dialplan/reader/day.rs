@@ -119,8 +119,7 @@ impl Reader<'_, '_> {
         let Some(plan) = plan else { return Some(Arc::new(Group::named(&name.value))) };
         let found = plan.group(&name.value).cloned();
         if found.is_none() {
-            let known = plan.scripts.values().flat_map(|script| script.groups.keys());
-            let known = known.map(String::as_str);
+            let known = plan.group_names();
             self.report.unknown(name.span, "group", &name.value, "not in the plan", known);
         }
         found

@@ -84,3 +84,14 @@ fn a_phone_that_dies_while_ringing_leaves_the_caller_in_the_line() {
     let phone = house.pick_up("boris");
     assert!(house.hear_each_other(caller.leg, phone));
 }
+
+#[test]
+fn an_operator_who_is_not_heard_any_more_is_lost_like_one_whose_phone_is_gone() {
+    let mut house = House::with(&["anna", "boris"], |_| ());
+    let caller = house.customer("+79161112233");
+    let lost = house.pick_up("anna");
+    house.tell(Event::MediaDied { leg: lost });
+    assert_eq!(house.hung_up, [lost]);
+    let second = house.pick_up("boris");
+    assert!(house.hear_each_other(caller.leg, second));
+}
