@@ -18,8 +18,9 @@ pub async fn delete_daily(recordings: Recordings, clock: Clock, event_loop: mpsc
     loop {
         let Recordings { folder, keep_days } = recordings.clone();
         let now = clock.now();
-        let deleting =
-            tokio::task::spawn_blocking(move || media::keeping::delete_old(&folder, keep_days, now));
+        let deleting = tokio::task::spawn_blocking(move || {
+            media::keeping::delete_old(&folder, keep_days, now)
+        });
         match deleting.await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(files)) => info!(files, "old recordings deleted"),

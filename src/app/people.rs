@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::core::Event;
-use crate::dialplan::Plan;
 use crate::database::DatabaseError;
+use crate::dialplan::Plan;
 use crate::domain::{Accounts, Attendance, Login, RecordingId, Timestamp};
 use crate::store::Store;
 

@@ -114,7 +114,11 @@ impl Server {
         let inputs = Inputs { sip, media, control: controls, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
-        tokio::spawn(old_recordings::delete_daily(config.recordings.clone(), clock, control.clone()));
+        tokio::spawn(old_recordings::delete_daily(
+            config.recordings.clone(),
+            clock,
+            control.clone(),
+        ));
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));

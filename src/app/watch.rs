@@ -58,9 +58,7 @@ impl Watch {
                 waited_ms: visit.wait_ms,
                 waiting: waiting(&visit.group) as u64,
             },
-            CallFact::Decided(decision) => {
-                WebEvent::Decided { call, decision: decision.clone() }
-            }
+            CallFact::Decided(decision) => WebEvent::Decided { call, decision: decision.clone() },
             CallFact::Ended { by: _, reason } => {
                 self.callers.remove(&call);
                 let outcome = reason.to_string();

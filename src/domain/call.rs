@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, RecordingId, RingOutcome, Visit,
+    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, RecordingId, RingOutcome,
+    Visit,
 };
 
 /// Who ended a call.

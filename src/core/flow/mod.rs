@@ -28,8 +28,7 @@ use std::sync::Arc;
 use crate::dialplan::plan::{Block, Due, Group, Menu, Promise, Script, Statement};
 use crate::domain::{
     CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PhoneNumber, PlayId, RecordingId,
-    Region,
-    Timestamp,
+    Region, Timestamp,
 };
 use crate::speech::Catalogue;
 

@@ -55,7 +55,8 @@ impl Hub {
         let Role::Talker { call, operator } = self.legs.get(&with_caller)?.clone() else {
             return None;
         };
-        let Some(Role::Desk(Desk { errand: Errand::Consult { peer }, .. })) = self.legs.get(&consult)
+        let Some(Role::Desk(Desk { errand: Errand::Consult { peer }, .. })) =
+            self.legs.get(&consult)
         else {
             return None;
         };
