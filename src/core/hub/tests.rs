@@ -1,6 +1,7 @@
 //! Callers and operators together, in stepped time, told from the supervisor's side.
 
 mod lost;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -641,25 +642,4 @@ fn a_caller_who_leaves_during_the_whisper_leaves_the_operator_free() {
     house.pass(6_000);
     assert!(matches!(house.state("anna"), OperatorState::Ready { .. }));
     assert!(house.hub.legs.is_empty());
-}
-
-#[test]
-fn a_topic_is_typed_after_the_caller_hung_up() {
-    let topics = BTreeMap::from([("12".to_owned(), "Доставка".to_owned())]);
-    let mut house = House::with(&["anna"], |group| group.topics = topics);
-    let caller = house.customer("+79161112233");
-    let phone = house.pick_up("anna");
-    house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
-    assert!(!house.hung_up.contains(&phone));
-    for c in "12#".chars() {
-        let (key, source) = (Key::try_from(c).unwrap(), KeySource::Event);
-        house.tell(Event::KeyPressed { leg: phone, key, source });
-    }
-    assert!(house.hung_up.contains(&phone));
-    house.pass(20_000);
-    let topic = house.facts.iter().find_map(|(_, fact)| match fact {
-        CallFact::Conversed(conversation) => conversation.topic.clone(),
-        _ => None,
-    });
-    assert_eq!(topic.as_deref(), Some("12"));
 }

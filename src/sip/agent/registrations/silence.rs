@@ -1,6 +1,6 @@
 //! Phones that answer, fall silent, and come back.
 
-use super::super::super::border::{Destination, Dial, SipCommand};
+use super::super::super::border::{Destination, Dial};
 use super::*;
 use crate::domain::{LegId, LocalMedia};
 
