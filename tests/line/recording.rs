@@ -90,7 +90,7 @@ async fn who_refuses_is_not_recorded() {
     let mut customer = house.customer(7).await;
     let phone = anna.next_invite().await.unwrap().call;
     customer.press(key('9'), KeyBy::Event).await;
-    hears(&customer, &["code/recording-paused"]).await;
+    hears(&customer, &["recording-refused"]).await;
     anna.answer(phone).await;
     customer_hears(&mut customer, voice_of("anna")).await;
     anna.hears_tone(phone, CUSTOMER_HZ).await.unwrap();
