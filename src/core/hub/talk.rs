@@ -131,6 +131,18 @@ impl Hub {
         }
     }
 
+    /// No audio came for long: the connection broke, whatever the signalling says. A caller who was
+    /// talking with this phone has not hung up and is not hung up on.
+    pub(super) fn media_died(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
+        let Some(role) = self.legs.get(&leg) else { return };
+        let is_caller = matches!(role, Role::Caller(_));
+        let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
+        out.push(Command::Hangup { leg, by, reason });
+        if !is_caller {
+            self.phone_ended(now, leg, by, out);
+        }
+    }
+
     /// A phone of ours is gone, by itself (`by` is the network) or hung up.
     pub(super) fn phone_ended(
         &mut self,

@@ -1,0 +1,36 @@
+//! Connections that die, and a server that stops.
+
+use super::{HUNG_UP, House};
+use crate::core::acd::OperatorState;
+use crate::core::{Command, Event};
+use crate::domain::CallFact;
+
+#[test]
+fn a_caller_whose_operator_sends_no_audio_any_more_goes_back_to_the_line() {
+    let mut house = House::with(&["anna", "boris"], |_| ());
+    let caller = house.customer("+79161112233");
+    let silent = house.pick_up("anna");
+    house.pass(30_000);
+    house.tell(Event::MediaDied { leg: silent });
+    assert_eq!(house.hung_up, [silent], "the caller is not hung up on");
+    assert!(house.heard(caller.leg).contains(&"phrase/operator-lost".to_owned()));
+    assert!(matches!(house.state("anna"), OperatorState::WrapUp { .. }));
+    let other = house.pick_up("boris");
+    assert!(house.hear_each_other(caller.leg, other));
+}
+
+#[test]
+fn a_server_that_stops_writes_down_the_conversations_whose_wrap_up_it_cuts_short() {
+    let mut house = House::with(&["anna"], |_| ());
+    let caller = house.customer("+79161112233");
+    house.pick_up("anna");
+    house.pass(30_000);
+    house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
+    house.pass(5_000);
+    let mut commands = Vec::new();
+    house.hub.stop(house.now, &mut commands);
+    let [Command::Record { call, fact: CallFact::Conversed(talk) }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!((*call, talk.talk_ms, talk.wrap_up_ms), (caller.call, 30_000, 5_000));
+}
