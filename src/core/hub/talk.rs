@@ -423,7 +423,10 @@ impl Hub {
         if let Some(operator) = &operator {
             self.acd.talk_began(now, operator, call, group, &mut self.acts);
         }
-        self.connect(now, call, leg, operator, out);
+        self.connect(now, call, leg, operator.clone(), out);
+        if let Some(operator) = &operator {
+            self.own_call_ended(now, operator);
+        }
         self.finish_transfer(by, true, out);
     }
 
@@ -434,6 +437,9 @@ impl Hub {
         receiver: &Receiver,
         out: &mut Vec<Command>,
     ) {
+        if let Some(operator) = &receiver.operator {
+            self.own_call_ended(now, operator);
+        }
         let call = receiver.call;
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let caller = entry.leg;

@@ -1,5 +1,6 @@
 //! Callers and operators together, in stepped time, told from the supervisor's side.
 
+mod desks;
 mod losses;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
