@@ -54,6 +54,8 @@ pub struct Tally {
     pub full: u64,
     /// Came back into the line because the connection to the operator broke.
     pub operator_lost: u64,
+    /// Of those who were offered: whom no human took at once.
+    pub waited: u64,
     /// Of those who were offered, answered or not.
     pub longest_wait_ms: u64,
     pub conversations: u64,
@@ -103,6 +105,10 @@ pub struct Figures {
     pub levels: [Level; 4],
     /// Ab / (An + Ab)
     pub missed_percent: Option<f64>,
+    /// Of those who were offered: whom no human took at once.
+    pub waited: u64,
+    /// The same of all who were offered: what Erlang calls Pw.
+    pub waited_percent: Option<f64>,
     /// ASA: the mean wait of the answered.
     pub mean_wait_ms: Option<u64>,
     pub median_wait_ms: Option<u64>,
@@ -149,6 +155,7 @@ impl Tally {
             visit.outcome,
             LineOutcome::Answered | LineOutcome::Abandoned | LineOutcome::Lost
         ) {
+            self.waited += u64::from(visit.wait_ms > 0);
             self.longest_wait_ms = self.longest_wait_ms.max(visit.wait_ms);
         }
     }
@@ -173,6 +180,7 @@ impl Tally {
         self.nobody += part.nobody;
         self.full += part.full;
         self.operator_lost += part.operator_lost;
+        self.waited += part.waited;
         self.longest_wait_ms = self.longest_wait_ms.max(part.longest_wait_ms);
         self.conversations += part.conversations;
         self.talk_ms = self.talk_ms.saturating_add(part.talk_ms);
@@ -220,6 +228,8 @@ impl Tally {
             operator_lost: self.operator_lost,
             levels: Formula::ALL.map(|formula| self.level(formula)),
             missed_percent: percent(self.abandoned, self.offered()),
+            waited: self.waited,
+            waited_percent: percent(self.waited, self.offered()),
             mean_wait_ms: mean(waited, self.answered),
             median_wait_ms: self.wait_of_share(50),
             p90_wait_ms: self.wait_of_share(90),

@@ -10,19 +10,27 @@
 //!     expect queued="support"
 //! }
 //! ```
+//!
+//! - `crm`: what the CRM knows
+//! - `staff`: who is there to answer, and who waits before the caller
+//! - `fields`: arguments and properties
+
+mod crm;
+mod fields;
+mod staff;
 
 use jiff::civil::{Date, DateTime};
 
 use super::finding::{Finding, Report, Span};
 use super::plan::{Dialled, Plan, Script};
-use super::syntax::{self, Node, Spanned, Value};
+use super::syntax::{self, Node, Spanned};
 use super::{Settings, Source, values};
-use crate::domain::{
-    CallerId, Customer, Key, Language, Money, Order, PhoneNumber, RecordingId, Timestamp,
-};
+use crate::domain::{CallerId, Customer, Key, Language, Login, Order, PhoneNumber, RecordingId};
 
 /// Longer rows of keys are mistakes.
 const KEYS_MAX: usize = 64;
+/// Nobody waits longer.
+const WAIT_MAX_MS: u64 = 2 * 3_600_000;
 
 /// One `test` block.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +50,10 @@ pub struct PlanTest {
     /// Orders of other people, which are found by their number.
     pub other_orders: Vec<Order>,
     pub crm: CrmState,
+    /// Who is logged in; without any, nobody is.
+    pub operators: Vec<TestOperator>,
+    /// Callers who wait before this one, by group.
+    pub ahead: Vec<(String, usize)>,
     /// In the order in which they are written.
     pub steps: Vec<TestStep>,
 }
@@ -55,6 +67,26 @@ pub enum CrmState {
         ms: u64,
     },
     Unavailable,
+}
+
+/// Somebody who is logged in when the call of a test comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestOperator {
+    pub login: Login,
+    pub groups: Vec<String>,
+    pub presence: Presence,
+    /// After so long a ringing phone is picked up; `None`: never.
+    pub answer_ms: Option<u64>,
+}
+
+/// What an operator of a test does when the call comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    Ready,
+    /// Takes no call; `None`: for the whole test.
+    Busy {
+        free_after_ms: Option<u64>,
+    },
 }
 
 /// A line of a test, and where it is written.
@@ -79,6 +111,10 @@ pub enum Action {
     Enter(Vec<Key>),
     /// The caller lets one wait pass; an `ask` or a menu may then be heard again.
     Silence,
+    /// Time passes, whatever happens meanwhile.
+    Wait {
+        ms: u64,
+    },
     HangsUp,
     Expect(Expectation),
 }
@@ -96,6 +132,12 @@ pub enum Heard {
 pub enum Expectation {
     /// The call reached this group's line.
     Queued(String),
+    /// The caller is in this group's line now.
+    Waiting(String),
+    /// An operator took the caller out of this group's line.
+    Connected(String),
+    /// The caller was connected with this operator.
+    Operator(Login),
     /// The plan ended the call.
     Hangup,
     /// Such a promise was made.
@@ -144,8 +186,29 @@ struct Reader<'a, 's> {
     settings: &'a Settings,
 }
 
-const LINES: &[&str] =
-    &["at", "call", "crm", "hears", "hears-not", "press", "enter", "silence", "hangs-up", "expect"];
+const LINES: &[&str] = &[
+    "at",
+    "call",
+    "crm",
+    "operators",
+    "operator",
+    "ahead",
+    "hears",
+    "hears-not",
+    "press",
+    "enter",
+    "silence",
+    "wait",
+    "hangs-up",
+    "expect",
+];
+
+/// What `expect` names, beside `hangup`.
+const EXPECTED: &[&str] =
+    &["queued", "waiting", "connected", "operator", "promise", "step", "language"];
+
+/// Lines that say how things stand when the call comes.
+const SET_UP: &[&str] = &["at", "call", "crm", "operators", "operator", "ahead"];
 
 impl Reader<'_, '_> {
     fn test(&mut self, node: &Node) -> Option<PlanTest> {
@@ -168,6 +231,8 @@ impl Reader<'_, '_> {
             customers: Vec::new(),
             other_orders: Vec::new(),
             crm: CrmState::default(),
+            operators: Vec::new(),
+            ahead: Vec::new(),
             steps: Vec::new(),
         };
         for child in node.children() {
@@ -179,7 +244,7 @@ impl Reader<'_, '_> {
                 self.line(child, &script, &mut test);
             }
         }
-        let sets_up = |node: &Node| matches!(node.name.value.as_str(), "at" | "call" | "crm");
+        let sets_up = |node: &Node| SET_UP.contains(&node.name.value.as_str());
         if node.children().iter().all(sets_up) {
             self.report.error_hint(node.head(), "nothing is tested", "write hears \"greeting\"");
         }
@@ -235,11 +300,24 @@ impl Reader<'_, '_> {
                 self.crm(node, test);
                 None
             }
+            "operators" => {
+                self.operators(node, script, test);
+                None
+            }
+            "operator" => {
+                self.operator(node, script, test);
+                None
+            }
+            "ahead" => {
+                self.ahead(node, script, test);
+                None
+            }
             "hears" => self.heard(node).map(Action::Hears),
             "hears-not" => self.heard(node).map(Action::HearsNot),
             "press" => self.press(node),
             "enter" => self.keys(node).map(Action::Enter),
             "silence" => self.bare(node).then_some(Action::Silence),
+            "wait" => self.wait(node),
             "hangs-up" => self.bare(node).then_some(Action::HangsUp),
             "expect" => self.expect(node, script).map(Action::Expect),
             other => {
@@ -254,92 +332,6 @@ impl Reader<'_, '_> {
             let text = self.report.source.text.get(head.start..head.end).unwrap_or_default();
             test.steps.push(TestStep { line, column, text: text.to_owned(), action });
         }
-    }
-
-    /// `crm customer …`, `crm order …`, `crm unavailable`, `crm slow="5s"`
-    fn crm(&mut self, node: &Node, test: &mut PlanTest) {
-        if let Some(slow) = node.prop("slow")
-            && node.args.is_empty()
-        {
-            self.known_props(node, &["slow"]);
-            let Some(text) = self.text(slow, "a duration such as \"5s\"") else { return };
-            match values::duration(&text.value) {
-                Ok(ms) => test.crm = CrmState::Slow { ms },
-                Err(message) => self.report.error(text.span, message),
-            }
-            return;
-        }
-        let expected = "customer, order, unavailable, or slow=\"5s\"";
-        let Some(what) = self.one_text(node, expected) else { return };
-        match what.value.as_str() {
-            "customer" => {
-                let customer = self.customer(node);
-                test.customers.push(customer);
-            }
-            "order" => {
-                let order = self.order(node);
-                test.other_orders.extend(order);
-            }
-            "unavailable" => {
-                self.known_props(node, &[]);
-                test.crm = CrmState::Unavailable;
-            }
-            other => {
-                let known = ["customer", "order", "unavailable"];
-                self.report.unknown(what.span, "crm", other, "not known", known);
-            }
-        }
-    }
-
-    fn customer(&mut self, node: &Node) -> Customer {
-        self.known_props(
-            node,
-            &["name", "points", "vip", "manager", "language", "balance", "card", "timezone"],
-        );
-        let mut customer = Customer {
-            name: self.text_prop(node, "name"),
-            points: self.integer_prop(node, "points"),
-            vip: self.flag_prop(node, "vip"),
-            manager: self.text_prop(node, "manager"),
-            language: self.parsed_prop(node, "language", |text| text.parse::<Language>()),
-            balance: self.money_prop(node, "balance"),
-            card: self.text_prop(node, "card"),
-            timezone: self.text_prop(node, "timezone"),
-            orders: Vec::new(),
-        };
-        for child in node.children() {
-            if child.name.value == "order" {
-                let order = self.order(child);
-                customer.orders.extend(order);
-            } else {
-                let name = child.name.value.as_str();
-                let known = ["order"];
-                self.report.unknown(child.name.span, "part of customer", name, "not known", known);
-            }
-        }
-        customer
-    }
-
-    fn order(&mut self, node: &Node) -> Option<Order> {
-        self.known_props(node, &["number", "status", "due", "sum", "updated"]);
-        let Some(number) = self.text_prop(node, "number") else {
-            if node.prop("number").is_none() {
-                let hint = "write order number=\"48-15\" status=\"shipped\"";
-                self.report.error_hint(node.head(), "an order needs a number", hint);
-            }
-            return None;
-        };
-        let updated = self.parsed_prop(node, "updated", |text| {
-            let zoned = values::moment(text)?.to_zoned(jiff::tz::TimeZone::UTC);
-            zoned.map(|zoned| Timestamp::from(&zoned)).map_err(|error| error.to_string())
-        });
-        Some(Order {
-            number,
-            status: self.text_prop(node, "status"),
-            due: self.parsed_prop(node, "due", values::date),
-            sum: self.money_prop(node, "sum"),
-            updated,
-        })
     }
 
     fn heard(&mut self, node: &Node) -> Option<Vec<Heard>> {
@@ -372,6 +364,19 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// `wait "70s"`
+    fn wait(&mut self, node: &Node) -> Option<Action> {
+        self.known_props(node, &[]);
+        let text = self.one_text(node, "a duration such as \"70s\"")?;
+        let ms = values::duration(&text.value).and_then(|ms| match ms {
+            1..=WAIT_MAX_MS => Ok(ms),
+            _ => Err("a caller waits at most 2h in a test".to_owned()),
+        });
+        ms.map_err(|message| self.report.error(text.span, message))
+            .ok()
+            .map(|ms| Action::Wait { ms })
+    }
+
     fn keys(&mut self, node: &Node) -> Option<Vec<Key>> {
         self.known_props(node, &[]);
         let text = self.one_text(node, "keys such as \"1\" or \"4815#\"")?;
@@ -391,10 +396,10 @@ impl Reader<'_, '_> {
     }
 
     fn expect(&mut self, node: &Node, script: &Script) -> Option<Expectation> {
-        self.known_props(node, &["queued", "promise", "step", "language"]);
+        self.known_props(node, EXPECTED);
         let property = node.props.first();
         let Some((key, value)) = property else {
-            let word = self.one_text(node, "queued=\"…\", step=\"…\", promise=\"…\" or hangup")?;
+            let word = self.one_text(node, "waiting=\"…\", step=\"…\", promise=\"…\" or hangup")?;
             if word.value == "hangup" {
                 return Some(Expectation::Hangup);
             }
@@ -404,10 +409,19 @@ impl Reader<'_, '_> {
         };
         let text = self.text(value, "a name")?;
         match key.value.as_str() {
-            "queued" => {
-                let known = script.groups.keys().map(String::as_str);
-                self.defined(&text, "group", known).then_some(Expectation::Queued(text.value))
+            "queued" => self.is_group(&text, script).then_some(Expectation::Queued(text.value)),
+            "waiting" => self.is_group(&text, script).then_some(Expectation::Waiting(text.value)),
+            "connected" => {
+                self.is_group(&text, script).then_some(Expectation::Connected(text.value))
             }
+            "operator" => match text.value.parse() {
+                Ok(login) => Some(Expectation::Operator(login)),
+                Err(message) => {
+                    let message: String = message;
+                    self.report.error(text.span, message);
+                    None
+                }
+            },
             "step" => {
                 let known = script.steps.keys().chain(script.menus.keys()).map(String::as_str);
                 self.defined(&text, "step or menu", known).then_some(Expectation::Step(text.value))
@@ -436,104 +450,6 @@ impl Reader<'_, '_> {
             self.report.unknown(name.span, what, &name.value, "not defined", known);
         }
         found
-    }
-
-    /// A line of one word.
-    fn bare(&mut self, node: &Node) -> bool {
-        self.known_props(node, &[]);
-        if let Some(arg) = node.args.first() {
-            self.report.error(arg.span, format!("{} takes no argument", node.name.value));
-        }
-        node.args.is_empty()
-    }
-
-    fn known_props(&mut self, node: &Node, known: &[&str]) {
-        for (key, _) in &node.props {
-            if !known.contains(&key.value.as_str()) {
-                let what = format!("property of {}", node.name.value);
-                let known = known.iter().copied();
-                self.report.unknown(key.span, &what, &key.value, "not known", known);
-            }
-        }
-    }
-
-    fn one_text(&mut self, node: &Node, expected: &str) -> Option<Spanned<String>> {
-        match node.args.as_slice() {
-            [] => {
-                self.report.error(node.head(), format!("{} needs {expected}", node.name.value));
-                None
-            }
-            [one] => self.text(one, expected),
-            [_, more, ..] => {
-                self.report.error(more.span, format!("{} takes one argument", node.name.value));
-                None
-            }
-        }
-    }
-
-    fn text(&mut self, value: &Spanned<Value>, expected: &str) -> Option<Spanned<String>> {
-        match &value.value {
-            Value::Text(text) => Some(Spanned::new(text.clone(), value.span)),
-            Value::Integer(number) => {
-                let hint = format!("quote it: \"{number}\"");
-                self.report.error_hint(value.span, format!("{expected} is expected here"), hint);
-                None
-            }
-            Value::Float(_) | Value::Bool(_) | Value::Null => {
-                self.report.error(value.span, format!("{expected} is expected here"));
-                None
-            }
-        }
-    }
-
-    fn text_prop(&mut self, node: &Node, name: &str) -> Option<String> {
-        let value = node.prop(name)?;
-        self.text(value, "a text").map(|text| text.value)
-    }
-
-    fn parsed_prop<T>(
-        &mut self,
-        node: &Node,
-        name: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let value = node.prop(name)?;
-        let text = self.text(value, "a text")?;
-        parse(&text.value).map_err(|message| self.report.error(text.span, message)).ok()
-    }
-
-    fn integer_prop(&mut self, node: &Node, name: &str) -> Option<i64> {
-        let value = node.prop(name)?;
-        let Value::Integer(number) = value.value else {
-            self.report.error(value.span, format!("{name} is a whole number without quotes"));
-            return None;
-        };
-        Some(number)
-    }
-
-    fn flag_prop(&mut self, node: &Node, name: &str) -> bool {
-        let Some(value) = node.prop(name) else { return false };
-        let Value::Bool(yes) = value.value else {
-            self.report.error(value.span, format!("{name} is #true or #false"));
-            return false;
-        };
-        yes
-    }
-
-    /// Rubles: `2341` or `"2341.50"`.
-    fn money_prop(&mut self, node: &Node, name: &str) -> Option<Money> {
-        let value = node.prop(name)?;
-        let text = match &value.value {
-            Value::Text(text) => text.clone(),
-            Value::Integer(rubles) => rubles.to_string(),
-            Value::Float(rubles) => rubles.to_string(),
-            Value::Bool(_) | Value::Null => String::new(),
-        };
-        let money = Money::parse(&text);
-        if money.is_none() {
-            self.report.error(value.span, format!("{name} is an amount such as 2341.50"));
-        }
-        money
     }
 
     fn place(&self, node: &Node) -> (usize, usize) {

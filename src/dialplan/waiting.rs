@@ -25,6 +25,9 @@ pub const ESTIMATE: Heard = Heard {
     formats: &[("the estimate", Format::Duration)],
 };
 
+/// `record refuse-key="9"`
+pub const REFUSAL: Heard = Heard { recordings: &["phrase/recording-refused"], formats: &[] };
+
 /// `offer-callback`
 pub const CALLBACK: Heard = Heard {
     recordings: &[

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::dialplan::Plan;
 use crate::dialplan::scenario::{Action, Expectation, Heard, PlanTest};
-use crate::domain::{CallFact, Language, RecordingId, Region};
+use crate::domain::{CallFact, Language, LineOutcome, RecordingId, Region, Visit};
 use crate::speech::{self, Catalogue};
 
 use super::world::World;
@@ -131,6 +131,11 @@ impl Observer<'_, '_> {
                     false => Err("the plan waits for nothing".to_owned()),
                 }
             }
+            Action::Wait { ms } => {
+                self.must_be_up()?;
+                self.world.pass(*ms);
+                Ok(())
+            }
             Action::HangsUp => {
                 self.must_be_up()?;
                 self.world.hang_up();
@@ -213,6 +218,21 @@ impl Observer<'_, '_> {
             Expectation::Queued(wanted) => {
                 (facts().any(|f| matches!(f, CallFact::Queued { group } if group == wanted)), None)
             }
+            Expectation::Waiting(wanted) => (
+                self.world.is_waiting(wanted),
+                Some(format!("the caller is not in the line of {wanted}")),
+            ),
+            Expectation::Connected(wanted) => {
+                let is_answer = |visit: &Visit| {
+                    visit.outcome == LineOutcome::Answered && visit.group == *wanted
+                };
+                (facts().any(|f| matches!(f, CallFact::LeftLine(visit) if is_answer(visit))), None)
+            }
+            Expectation::Operator(wanted) => (
+                facts()
+                    .any(|f| matches!(f, CallFact::Connected { operator } if operator == wanted)),
+                None,
+            ),
             Expectation::Promise(wanted) => (
                 facts()
                     .any(|f| matches!(f, CallFact::Promised { promise, .. } if promise == wanted)),

@@ -1,6 +1,10 @@
 //! A telephone, a CRM and a clock for one call through the hub.
+//!
+//! - `others`: operators with their phones, and callers who wait before this one
 
-use std::collections::VecDeque;
+mod others;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -20,6 +24,8 @@ const RECORDING_MS: u64 = 1_000;
 const FAST_MS: u64 = 20;
 /// The CRM's own deadline: that of a server without settings.
 const CRM_DEADLINE_MS: u64 = 4_000;
+/// Things that may happen while a caller waits; more is a plan that runs in circles.
+const HAPPENINGS_MAX: usize = 5_000_000;
 
 /// One call, its caller and what surrounds it.
 pub(super) struct World<'t> {
@@ -30,6 +36,11 @@ pub(super) struct World<'t> {
     leg: LegId,
     plays: VecDeque<Play>,
     lookup: Option<PendingLookup>,
+    /// What others will do; the number keeps apart what happens at the same moment.
+    ahead: BTreeMap<(Timestamp, u64), Happening>,
+    happenings: u64,
+    /// Operators' phones that ring.
+    ringing: Vec<LegId>,
     /// What happened, in order.
     pub(super) facts: Vec<CallFact>,
     /// Of what was ordered to be played last.
@@ -42,6 +53,17 @@ struct Play {
     recordings: Vec<RecordingId>,
     /// `None`: waits for the plays before it.
     ends: Option<Timestamp>,
+}
+
+/// Something that others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happening {
+    /// An operator picks up.
+    Answers { phone: LegId },
+    /// An operator who was busy is free.
+    Frees { operator: usize },
+    /// Somebody else has heard something.
+    Heard { leg: LegId, play: PlayId },
 }
 
 struct PendingLookup {
@@ -63,16 +85,20 @@ impl<'t> World<'t> {
         let (call, leg) = (CallId(Uuid::from_u128(1)), LegId(Uuid::from_u128(2)));
         let mut world = Self {
             test,
-            hub: Hub::new(plan.clone(), catalogue.clone(), region, 0),
+            hub: Hub::new(others::with_lines(test, plan, region), catalogue.clone(), region, 0),
             now: at.as_ref().map_or(Timestamp::default(), Timestamp::from),
             call,
             leg,
             plays: VecDeque::new(),
             lookup: None,
+            ahead: BTreeMap::new(),
+            happenings: 0,
+            ringing: Vec::new(),
             facts: Vec::new(),
             language: None,
             has_ended: false,
         };
+        world.others_come();
         let (dialled, caller) = (test.to.clone(), test.from.clone());
         world.tell(Event::CallOffered {
             call,
@@ -95,21 +121,56 @@ impl<'t> World<'t> {
         self.end(EndedBy::Caller, EndReason::HungUp);
     }
 
-    /// Lets happen what comes next by itself: a recording ends, the CRM answers, a timer that is
-    /// due before that. False if nothing is under way and only the caller can go on.
+    /// Whether the caller is in this group's line.
+    pub(super) fn is_waiting(&self, group: &str) -> bool {
+        let lines = self.hub.snapshot(self.now).groups;
+        let mut callers = lines.iter().filter(|line| line.name == group).flat_map(|l| &l.waiting);
+        callers.any(|(waiting, _)| waiting.call == self.call)
+    }
+
+    /// Lets happen what comes next by itself: a recording ends, the CRM answers, an operator picks
+    /// up, or what is due before that. False if nothing is under way and only the caller can go on.
     pub(super) fn step(&mut self) -> bool {
+        let answers = |what: &Happening| matches!(what, Happening::Answers { .. });
+        let play = self.plays.front().is_some_and(|play| play.ends.is_some());
+        let is_awaited = play || self.lookup.is_some() || self.ahead.values().any(answers);
+        is_awaited && self.happen_until(None)
+    }
+
+    /// Lets time pass, and happen what happens meanwhile.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        for _ in 0..HAPPENINGS_MAX {
+            if !self.happen_until(Some(until)) {
+                break;
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// The next thing of all, if it is not later than `until`. False: there is none.
+    fn happen_until(&mut self, until: Option<Timestamp>) -> bool {
+        let timer = self.hub.next_timer();
         let play = self.plays.front().and_then(|play| play.ends);
         let lookup = self.lookup.as_ref().map(|lookup| lookup.at);
-        let Some(next) = [play, lookup].into_iter().flatten().min() else { return false };
-        if self.hub.next_timer().is_some_and(|timer| timer <= next) {
+        let other = self.ahead.first_key_value().map(|((at, _), _)| *at);
+        let next = [timer, play, lookup, other].into_iter().flatten().min();
+        let Some(next) = next.filter(|next| until.is_none_or(|until| *next <= until)) else {
+            return false;
+        };
+        if timer == Some(next) {
             self.fire_timer();
         } else if play == Some(next) {
             self.end_play(next);
-        } else if let Some(PendingLookup { id, at, answer }) = self.lookup.take() {
+        } else if lookup == Some(next)
+            && let Some(PendingLookup { id, at, answer }) = self.lookup.take()
+        {
             let took_ms = at.since(self.now);
             self.now = self.now.max(at);
             let (call, lookup) = (self.call, id);
             self.tell(Event::LookupAnswered { call, lookup, answer, took_ms });
+        } else {
+            self.others_go_on();
         }
         true
     }
@@ -149,25 +210,33 @@ impl<'t> World<'t> {
     fn carry_out(&mut self, commands: Vec<Command>) {
         for command in commands {
             match command {
-                Command::Play { play: id, language, recordings, .. } => {
+                Command::Play { leg, play, language, recordings } if leg == self.leg => {
                     self.language = Some(language);
-                    self.plays.push_back(Play { id, recordings, ends: None });
+                    self.plays.push_back(Play { id: play, recordings, ends: None });
                     self.start_next_play();
                 }
-                Command::StopPlaying { .. } => self.cut(),
+                Command::Play { leg, play, .. } => {
+                    self.schedule(self.now, Happening::Heard { leg, play });
+                }
+                Command::StopPlaying { leg } => self.cut_on(leg),
+                Command::Bridge { one, other } => {
+                    self.cut_on(one);
+                    self.cut_on(other);
+                }
+                Command::Dial(dial) => self.ring(&dial),
                 Command::LookUp { lookup, request, deadline_ms, .. } => {
                     self.lookup = Some(self.asked(lookup, &request, deadline_ms));
                 }
                 Command::CancelLookup { .. } => self.lookup = None,
-                Command::Hangup { by, reason, .. } => self.end(by, reason),
-                Command::Reject { .. } => self.has_ended = true,
-                Command::Record { fact, .. } => self.facts.push(fact),
-                // Nobody is logged in: no phone is ever rung.
-                Command::Answer { .. }
+                Command::Hangup { leg, by, reason } if leg == self.leg => self.end(by, reason),
+                Command::Hangup { leg, by, reason } => self.end_other(leg, by, reason),
+                Command::Reject { leg, .. } => self.has_ended |= leg == self.leg,
+                Command::Record { call, fact } if call == self.call => self.facts.push(fact),
+                // Nothing of it is heard by the caller, or seen by the test.
+                Command::Record { .. }
+                | Command::Answer { .. }
                 | Command::Ring { .. }
                 | Command::Probe { .. }
-                | Command::Dial(_)
-                | Command::Bridge { .. }
                 | Command::Unbridge { .. }
                 | Command::Monitor { .. }
                 | Command::StartRecording { .. }
@@ -182,6 +251,14 @@ impl<'t> World<'t> {
                 | Command::RememberAttendance { .. }
                 | Command::RememberTip { .. } => {}
             }
+        }
+    }
+
+    fn cut_on(&mut self, leg: LegId) {
+        if leg == self.leg {
+            self.cut();
+        } else {
+            self.cut_other(leg);
         }
     }
 

@@ -150,6 +150,10 @@ fn whole_day(text: &mut String, report: &GroupReport) -> fmt::Result {
     let [missed, a, c] =
         [figures.missed_percent, erlang_a.missed_percent, erlang_c.missed_percent].map(percent);
     writeln!(text, "{:<24}{missed:>10}{parts:>18}{a:>10}{c:>10}", "abandoned")?;
+    let parts = format!("{} / {}", figures.waited, figures.offered);
+    let [waited, a, c] =
+        [figures.waited_percent, erlang_a.waited_percent, erlang_c.waited_percent].map(percent);
+    writeln!(text, "{:<24}{waited:>10}{parts:>18}{a:>10}{c:>10}", "had to wait (Pw)")?;
     for (name, count) in
         [("turned away, nobody there", figures.nobody), ("turned away, line full", figures.full)]
     {

@@ -90,6 +90,16 @@ pub enum OperatorState {
     },
 }
 
+/// What came of a topic that an operator named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicAnswer {
+    Noted,
+    /// The group has no such topic.
+    Unknown,
+    /// There is no conversation, or its wrap-up is over.
+    NoConversation,
+}
+
 /// Why an operator can't log in or out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {

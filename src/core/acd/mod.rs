@@ -40,7 +40,9 @@ use jiff::tz::TimeZone;
 
 use crate::domain::{Attendance, CallFact, CallId, Login, Operator, Timestamp};
 
-pub use border::{Act, Estimate, Joined, NotAllowed, OfferId, OperatorState, Release, Ticket};
+pub use border::{
+    Act, Estimate, Joined, NotAllowed, OfferId, OperatorState, Release, Ticket, TopicAnswer,
+};
 pub use decision::Standing;
 pub use line::WaitingCaller;
 

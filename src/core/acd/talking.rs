@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::dialplan::plan::{AfterRing, Group};
 use crate::domain::{CallFact, CallId, Conversation, LineOutcome, Login, RingOutcome, Timestamp};
 
-use super::border::Act;
+use super::border::{Act, TopicAnswer};
 use super::line::Stage;
 use super::operators::{Talk, Work};
 use super::{Acd, Timer};
@@ -35,18 +35,23 @@ impl Acd {
         talk.set_hold(now, is_on_hold);
     }
 
-    /// Notes what the conversation was about, during it or its wrap-up; the last one counts.
-    /// `false`: there is none, or the topic is longer than 32 characters.
-    pub fn set_topic(&mut self, login: &Login, topic: String) -> bool {
-        let Some(person) = self.staff.get_mut(login) else { return false };
+    /// Notes what the conversation was about, during it or its wrap-up; the last one counts. A
+    /// group with topics takes the codes of these, one without takes any code.
+    pub fn set_topic(&mut self, login: &Login, topic: String) -> TopicAnswer {
+        let Some(person) = self.staff.get_mut(login) else { return TopicAnswer::NoConversation };
         let (Work::Talking(talk) | Work::WrapUp { talk, .. }) = &mut person.work else {
-            return false;
+            return TopicAnswer::NoConversation;
         };
-        let fits = topic.chars().count() <= TOPIC_MAX;
-        if fits {
-            talk.topic = Some(topic);
+        let topics = talk.rules.as_ref().map(|rules| &rules.topics);
+        let is_known = match topics.filter(|topics| !topics.is_empty()) {
+            Some(topics) => topics.contains_key(&topic),
+            None => !topic.is_empty() && topic.chars().count() <= TOPIC_MAX,
+        };
+        if !is_known {
+            return TopicAnswer::Unknown;
         }
-        fits
+        talk.topic = Some(topic);
+        TopicAnswer::Noted
     }
 
     /// An operator hands the caller over to another one, after having asked. The conversation of the

@@ -155,8 +155,8 @@ impl Flow {
                 self.cut(out);
                 self.refused(&group.nobody, now, out);
             }
+            // What was said before is heard to its end, and then what the plan says of it.
             Waiting::Ringing(_) => {
-                self.cut(out);
                 if self.bears_refusal(now, out) {
                     self.run(now, out);
                 }
@@ -300,8 +300,8 @@ impl Flow {
         if refuses == Some(key) {
             self.requests.push(LineRequest::RefuseRecording);
             self.cut(out);
-            let confirmed = self.sentence("code/recording-paused");
-            self.play_if_recorded(confirmed, now, out);
+            let refused = self.sentence("phrase/recording-refused");
+            self.play_if_recorded(refused, now, out);
         } else if let Waiting::Line(_) = &self.waiting
             && group.offer_callback.is_some_and(|offer| offer.key == key)
         {

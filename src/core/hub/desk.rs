@@ -6,7 +6,7 @@ use crate::domain::{
     RingOutcome, Role as Duty, Timestamp,
 };
 
-use super::super::acd::OperatorState;
+use super::super::acd::{OperatorState, TopicAnswer};
 use super::super::event::{Command, Destination, Dial, Monitoring, Refusal};
 use super::Hub;
 use super::calls::Offered;
@@ -132,13 +132,11 @@ impl Hub {
                 let is_ended = self.acd.end_wrap_up(now, operator, &mut self.acts);
                 if is_ended { "code/wrap-up-done" } else { "code/not-allowed" }
             }
-            Code::Topic { code } => {
-                if self.set_topic(operator, &code) {
-                    "code/wrap-up-done"
-                } else {
-                    "code/not-allowed"
-                }
-            }
+            Code::Topic { code } => match self.set_topic(operator, &code) {
+                TopicAnswer::Noted => "code/topic-noted",
+                TopicAnswer::Unknown => "code/unknown",
+                TopicAnswer::NoConversation => "code/not-allowed",
+            },
             Code::Monitor { extension } => match self.monitored(operator, extension.as_str()) {
                 Some(target) => {
                     if let Some(Role::Desk(desk)) = self.legs.get_mut(&leg) {

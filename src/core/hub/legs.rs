@@ -17,7 +17,7 @@ pub(super) enum Role {
     /// The phone at the other end of a caller's conversation.
     Talker { call: CallId, operator: Option<Login> },
     /// The caller hung up; the operator may type what it was about.
-    AfterTalk { call: CallId, operator: Login, typed: String },
+    AfterTalk { operator: Login, typed: String },
     /// An operator's phone that called us.
     Desk(Desk),
     /// A phone that was dialled for a desk.

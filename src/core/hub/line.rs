@@ -167,6 +167,7 @@ impl Hub {
                 out.push(Command::RememberAttendance { operator, attendance });
             }
             Act::StateChanged { operator } => {
+                self.end_after_talk(&operator, out);
                 self.show_lamps(&operator, out);
                 if let Some(state) = self.acd.state(&operator) {
                     out.push(Command::ShowOperator { operator, state });

@@ -4,6 +4,7 @@
 //! - [`line`](mod@line): what a caller's walk asks of the lines, and what the lines ask of the phones
 //! - [`talk`]: a caller and an operator hear each other: hold, the end, a broken connection
 //! - [`desk`]: an operator's phone calls: colleagues, and the codes of [`codes`]
+//! - [`topic`]: what a conversation was about
 //! - [`transfer`]: a caller is sent on
 //! - [`legs`]: what each leg is there for
 //! - [`snapshot`]: how things stand, for those who watch
@@ -19,6 +20,7 @@ pub mod snapshot;
 mod talk;
 mod tips;
 mod today;
+mod topic;
 mod transfer;
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ use super::legs::{Errand, Receiver, Role};
 
 /// Keys by which an operator pauses the recording during a conversation.
 const RECORDING_KEYS: &str = "*47";
-/// Keys that are remembered of a topic.
-const TOPIC_KEYS_MAX: usize = 16;
 
 /// A conversation of a caller.
 #[derive(Debug)]
@@ -158,7 +156,8 @@ impl Hub {
             Role::Rung(rung) => self.offer_not_taken(now, &rung, RingOutcome::Failed),
             Role::Receiver(receiver) => self.receiver_lost(now, &receiver, out),
             Role::Talker { call, operator } => self.talker_gone(now, call, leg, operator, by, out),
-            Role::AfterTalk { operator, typed, .. } => {
+            Role::AfterTalk { operator, typed } => {
+                // Hung up instead of `#`.
                 self.set_topic(&operator, &typed);
             }
             Role::Desk(desk) => self.desk_gone(now, desk, by, out),
@@ -246,7 +245,7 @@ impl Hub {
         match (talk.phone, talk.operator.clone()) {
             (Some(leg), Some(operator)) if has_topics => {
                 let typed = String::new();
-                self.legs.insert(leg, Role::AfterTalk { call, operator, typed });
+                self.legs.insert(leg, Role::AfterTalk { operator, typed });
             }
             (Some(leg), _) => {
                 self.legs.remove(&leg);
@@ -276,15 +275,7 @@ impl Hub {
     /// A key on a phone that is not a caller's.
     pub(super) fn phone_key(&mut self, leg: LegId, key: Key, out: &mut Vec<Command>) {
         match self.legs.get_mut(&leg) {
-            Some(Role::AfterTalk { typed, .. }) => {
-                if typed.len() < TOPIC_KEYS_MAX {
-                    typed.push(key.as_char());
-                }
-                if key.as_char() == '#' {
-                    let (by, reason) = (EndedBy::Plan, EndReason::HungUp);
-                    out.push(Command::Hangup { leg, by, reason });
-                }
-            }
+            Some(Role::AfterTalk { .. }) => self.topic_key(leg, key, out),
             Some(Role::Talker { call, .. }) => {
                 let call = *call;
                 self.talker_key(call, leg, key, out);
@@ -349,12 +340,6 @@ impl Hub {
             talk.recording = RecordingState::Off;
             out.push(Command::StopRecording { caller });
         }
-    }
-
-    /// Whether it is taken: the conversation, or its wrap-up, is still on.
-    pub(super) fn set_topic(&mut self, operator: &Login, typed: &str) -> bool {
-        let topic = typed.trim_end_matches('#');
-        !topic.is_empty() && self.acd.set_topic(operator, topic.to_owned())
     }
 
     /// What an operator hears before the caller: the group and how long the caller waited, for

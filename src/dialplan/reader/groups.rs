@@ -16,6 +16,7 @@ const PARTS: &[&str] = &[
     "ring",
     "wrap-up",
     "target",
+    "manager-first",
     "priority",
     "ageing",
     "while-waiting",
@@ -24,6 +25,7 @@ const PARTS: &[&str] = &[
     "line",
     "keep-place",
     "record",
+    "topic",
     "nobody",
     "full",
 ];
@@ -35,6 +37,9 @@ const PICKS: &[(&str, Pick)] = &[
     ("fewest-calls", Pick::FewestCalls),
     ("by-skill", Pick::BySkill),
 ];
+
+/// A topic's code is typed on a telephone: no longer than this.
+const TOPIC_DIGITS_MAX: usize = 8;
 
 /// Without `delay="…"`.
 const DELAY_MS: u64 = 10 * SECOND_MS;
@@ -57,7 +62,7 @@ impl Reader<'_, '_> {
         let mut seen: Vec<&str> = Vec::new();
         for child in node.children() {
             let name = child.name.value.as_str();
-            let may_repeat = matches!(name, "after" | "priority" | "need");
+            let may_repeat = matches!(name, "after" | "priority" | "need" | "topic");
             if seen.contains(&name) && !may_repeat {
                 self.twice(child);
             }
@@ -65,6 +70,11 @@ impl Reader<'_, '_> {
             self.group_part(child, &mut group);
         }
         group.rules.overflow.sort_by_key(|overflow| overflow.after_ms);
+        let topic = node.children().iter().find(|child| child.name.value == "topic");
+        if let (Some(topic), 0) = (topic, group.rules.wrap_up_ms) {
+            let message = "nobody has the time to type a topic";
+            self.report.warning_hint(topic.head(), message, "write wrap-up \"20s\"");
+        }
         group
     }
 
@@ -79,6 +89,11 @@ impl Reader<'_, '_> {
                 set(&mut rules.wrap_up_ms, self.duration_arg(node, 0, HOUR_MS));
             }
             "target" => self.target(node, rules),
+            "manager-first" => {
+                self.plain(node);
+                rules.manager_first_ms = self.duration_arg(node, SECOND_MS, 5 * MINUTE_MS);
+            }
+            "topic" => self.topic(node, rules),
             "priority" => self.priority(node, rules),
             "ageing" => self.ageing(node, rules),
             "line" => self.line_rules(node, rules),
@@ -250,6 +265,31 @@ impl Reader<'_, '_> {
         }
         let number = number.and_then(|number| i32::try_from(number).ok());
         rules.priorities.extend(number.map(|number| (name.value, number)));
+    }
+
+    /// `topic "12" "Доставка"`
+    fn topic(&mut self, node: &Node, rules: &mut Group) {
+        self.plain(node);
+        let [code, name] = node.args.as_slice() else {
+            let hint = "write topic \"12\" \"Delivery\"";
+            self.report.error_hint(node.head(), "topic takes a code and a name", hint);
+            return;
+        };
+        let (Some(code), Some(name)) =
+            (self.text(code, "a code such as \"12\""), self.text(name, "a name"))
+        else {
+            return;
+        };
+        let is_code = (1..=TOPIC_DIGITS_MAX).contains(&code.value.len())
+            && code.value.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_code {
+            let message = format!("the code of a topic has 1 to {TOPIC_DIGITS_MAX} digits");
+            self.report.error_hint(code.span, message, "operators type it on the telephone");
+        } else if name.value.trim().is_empty() {
+            self.report.error(name.span, "a topic needs a name");
+        } else if rules.topics.insert(code.value.clone(), name.value).is_some() {
+            self.report.error(code.span, format!("topic \"{}\" has a name already", code.value));
+        }
     }
 
     /// `ageing "60s"`, `ageing "never"`

@@ -143,6 +143,7 @@ impl Reader<'_, '_> {
         let refuse =
             refuse.and_then(|text| self.key(&text).map(|key| Spanned::new(key, text.span)));
         let refuse_key = refuse.as_ref().map(|key| key.value);
+        group.heard.extend(refuse.as_ref().map(|key| (key.span, &waiting::REFUSAL)));
         group.rules.record = Some(RecordRule { announce: Vec::new(), refuse_key });
         group.refuse_key = refuse;
     }

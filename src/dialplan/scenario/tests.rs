@@ -1,5 +1,6 @@
 use super::*;
 use crate::dialplan::tests::shipped_plan;
+use crate::domain::Money;
 
 fn parse(text: &str) -> Result<Vec<PlanTest>, Vec<String>> {
     let source = Source { name: "dialplans/tests/shop.kdl".into(), text: text.into() };
@@ -113,5 +114,64 @@ fn the_shipped_tests_can_be_read() {
             Ok(tests) => assert!(tests.len() >= 5, "{file}"),
             Err(findings) => panic!("{}", findings[0]),
         }
+    }
+}
+
+#[test]
+fn a_test_tells_who_is_there_to_answer_and_who_waits_before_the_caller() {
+    let tests = parse(
+        r##"
+test "line" {
+    call from="anonymous" to="100"
+    operators "support" ready=1 busy=2 answer="5s" free="1m"
+    operator "boris" "support" answer="never"
+    ahead "support" 3
+    wait "70s"
+    expect waiting="support"
+    expect connected="support"
+    expect operator="boris"
+}
+"##,
+    )
+    .unwrap();
+    let test = &tests[0];
+    let logins: Vec<&str> = test.operators.iter().map(|o| o.login.as_str()).collect();
+    assert_eq!(logins, ["operator-1", "operator-2", "operator-3", "boris"]);
+    let busy = Presence::Busy { free_after_ms: Some(60_000) };
+    let presences: Vec<Presence> = test.operators.iter().map(|o| o.presence).collect();
+    assert_eq!(presences, [Presence::Ready, busy, busy, Presence::Ready]);
+    assert_eq!((test.operators[0].answer_ms, test.operators[3].answer_ms), (Some(5_000), None));
+    assert_eq!(test.ahead, [("support".to_owned(), 3)]);
+    let actions: Vec<&Action> = test.steps.iter().map(|step| &step.action).collect();
+    let group = || "support".to_owned();
+    let expected = [
+        Action::Wait { ms: 70_000 },
+        Action::Expect(Expectation::Waiting(group())),
+        Action::Expect(Expectation::Connected(group())),
+        Action::Expect(Expectation::Operator("boris".parse().unwrap())),
+    ];
+    assert_eq!(actions, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn mistakes_about_operators_are_named_at_their_place() {
+    for (line, expected) in [
+        ("operators \"support\"", "4:1 how many operators are there?"),
+        (
+            "operators \"suport\" ready=1",
+            "4:11 group \"suport\" is not defined; did you mean \"support\"?",
+        ),
+        ("operators \"support\" ready=-1", "4:27 ready is a whole number from 0 to 100"),
+        ("operators \"support\" ready=1 free=\"9s\"", "4:34 nobody is busy"),
+        ("operator \"boris\"", "4:1 in which groups is the operator?"),
+        ("operator \"борис\" \"support\"", "4:10 \"борис\" is not a login"),
+        ("ahead \"support\" 0", "4:17 the callers ahead are a whole number from 1 to 1000"),
+        ("wait \"3h\"", "4:6 a caller waits at most 2h in a test"),
+        ("wait 70", "4:6 a duration such as \"70s\" is expected here"),
+    ] {
+        let test = format!("\ntest \"x\" {{\ncall to=\"100\"\n{line}\nhangs-up\n}}\n");
+        let found = parse(&test).unwrap_err();
+        assert!(found.iter().any(|found| found.starts_with(expected)), "{line}: {found:#?}");
+        assert_eq!(found.len(), 1, "{line}: {found:#?}");
     }
 }

@@ -29,6 +29,9 @@ group "support" {
     line max=50
     keep-place "10m"
     record announce="recording-notice"
+    manager-first "25s"
+    topic "12" "Доставка"
+    topic "4" "Возврат"
     nobody { say "callback-30"; hangup }
     full { say "sorry-full"; hangup }
 }
@@ -70,6 +73,10 @@ fn every_part_of_a_group_is_read() {
     let record = group.record.unwrap();
     let notice = Piece::Recording(RecordingId::new("phrase/recording-notice"));
     assert_eq!((record.announce, record.refuse_key), (vec![notice], None));
+    assert_eq!(group.manager_first_ms, Some(25_000));
+    let topics = [("12", "Доставка"), ("4", "Возврат")];
+    let topics = topics.map(|(code, name)| (code.to_owned(), name.to_owned()));
+    assert_eq!(group.topics, BTreeMap::from(topics));
     assert_eq!((group.nobody.len(), group.full.len()), (2, 2));
 }
 
@@ -111,6 +118,17 @@ fn each_mistake_of_a_group_is_named_at_its_place() {
         (
             "priority \"customer.vip\" 500",
             "3:25 error: a priority is a whole number from -100 to 100",
+        ),
+        ("manager-first \"10m\"", "3:15 error: manager-first must be from 1s to 5m"),
+        ("manager-first", "3:1 error: manager-first needs a duration such as \"20s\""),
+        ("topic \"12\"", "3:1 error: topic takes a code and a name"),
+        ("topic 12 \"Доставка\"", "3:7 error: a code such as \"12\" is expected here"),
+        ("topic \"123456789\" \"Доставка\"", "3:7 error: the code of a topic has 1 to 8 digits"),
+        ("topic \"1#\" \"Доставка\"", "3:7 error: the code of a topic has 1 to 8 digits"),
+        ("topic \"1\" \"\"", "3:11 error: a topic needs a name"),
+        (
+            "wrap-up \"20s\"\ntopic \"1\" \"a\"\ntopic \"1\" \"b\"",
+            "5:7 error: topic \"1\" has a name already",
         ),
         ("ageing \"often\"", "3:8 error: \"often\" is not a duration"),
         ("line", "3:1 error: how long may the line be?"),
@@ -157,6 +175,14 @@ fn a_refuse_key_that_nobody_tells_of_is_warned_of() {
     let text = "number \"100\" { queue \"g\"; }\ngroup \"g\" { record refuse-key=\"9\"; }\n";
     let found = findings(text);
     let expected = "2:31 warning: nothing that is announced tells of key \"9\"";
+    assert!(found.iter().any(|finding| finding == expected), "{found:#?}");
+}
+
+#[test]
+fn topics_without_wrap_up_are_warned_of() {
+    let text = "number \"100\" { queue \"g\"; }\ngroup \"g\" { topic \"1\" \"Доставка\"; }\n";
+    let found = findings(text);
+    let expected = "2:13 warning: nobody has the time to type a topic";
     assert!(found.iter().any(|finding| finding == expected), "{found:#?}");
 }
 

@@ -53,6 +53,8 @@ pub struct Expected {
     pub levels: [Level; 4],
     /// Ab / (An + Ab)
     pub missed_percent: Option<f64>,
+    /// Pw: who finds no free operator.
+    pub waited_percent: Option<f64>,
 }
 
 impl Expected {
@@ -64,8 +66,8 @@ impl Expected {
 
 impl From<&Tally> for Expected {
     fn from(tally: &Tally) -> Self {
-        let Figures { levels, missed_percent, .. } = tally.figures();
-        Self { levels, missed_percent }
+        let Figures { levels, missed_percent, waited_percent, .. } = tally.figures();
+        Self { levels, missed_percent, waited_percent }
     }
 }
 

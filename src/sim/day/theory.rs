@@ -72,6 +72,7 @@ impl HalfHour {
         tally.answered = count(said.answered);
         tally.answered_in_time = count(said.answered_in_time);
         tally.abandoned = count(said.abandoned);
+        tally.waited = count(said.must_wait);
         tally.abandoned_in_time = count(said.abandoned_in_time).min(tally.abandoned);
         tally.abandoned_at_once = count(at_once).min(tally.abandoned);
         tally

@@ -39,6 +39,7 @@ const SESSION_S: u32 = 1_800;
 #[derive(Debug)]
 pub(super) struct Fork {
     pub(super) leg: LegId,
+    /// The registered phone that it goes to.
     pub(super) contact: Option<ContactId>,
     description: LocalDescription,
     /// A provisional answer came.

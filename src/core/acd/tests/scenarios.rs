@@ -274,7 +274,8 @@ fn a_transfer_ends_one_conversation_and_begins_another() {
         acd.takes_over(now, call(1), &login("anna"), &login("bob"), out);
         acd.set_own_call(now, &login("anna"), false, out);
         acd.set_own_call(now, &login("bob"), false, out);
-        assert!(acd.set_topic(&login("bob"), "12".to_owned()));
+        let answer = acd.set_topic(&login("bob"), "12".to_owned());
+        assert_eq!(answer, crate::core::acd::TopicAnswer::Noted);
     });
     house.at("0:40").ends_talk("bob");
     let [first, second] = house.conversations(1).try_into().unwrap();
