@@ -80,6 +80,7 @@ impl CallOptions {
 /// A call that was begun. Dropped, it ends without a BYE, like a phone that lost its power.
 #[derive(Debug)]
 pub struct Call {
+    begun: Instant,
     commands: mpsc::Sender<Command>,
     events: mpsc::Receiver<TimelineEvent>,
     task: JoinHandle<CallReport>,
@@ -142,10 +143,16 @@ impl Call {
     /// Opens the sockets and sends the INVITE.
     pub async fn dial(options: CallOptions) -> io::Result<Self> {
         let line = Line::open(options).await?;
+        let begun = line.begun;
         let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
         let (event_queue, events) = mpsc::channel(EVENTS_MAX);
         let task = tokio::spawn(line.run(command_queue, event_queue));
-        Ok(Self { commands, events, task })
+        Ok(Self { begun, commands, events, task })
+    }
+
+    /// What the times of the events count from: just before the INVITE.
+    pub fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// The next event; `None` after the last.
@@ -229,7 +236,7 @@ impl Call {
 
     /// Waits until the call is over.
     pub async fn ended(self) -> CallReport {
-        let Self { commands, events, task } = self;
+        let Self { commands, events, task, begun: _ } = self;
         let report = task.await.unwrap_or_default();
         drop((commands, events));
         report
@@ -289,8 +296,7 @@ impl Line {
         mut commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<TimelineEvent>,
     ) -> CallReport {
-        self.begun = Instant::now();
-        self.signalling.call(Duration::ZERO);
+        self.signalling.call(self.now());
         loop {
             self.carry_out(&events).await;
             if self.signalling.is_done(self.now()) {

@@ -71,7 +71,7 @@ pub fn sipp_statistic(folder: &Path, column: &str) -> u64 {
     lines.last().unwrap().split(';').nth(position).unwrap().parse().unwrap()
 }
 
-/// baresip as a caller that records what it hears.
+/// baresip as a phone that records what it hears.
 pub struct Baresip {
     child: Child,
     folder: PathBuf,
@@ -81,21 +81,34 @@ impl Baresip {
     /// Dials `uri` as `sip:USER@127.0.0.1`.
     pub fn dial(folder: &Path, user: &str, uri: &str) -> Self {
         let account = format!("<sip:{user}@127.0.0.1>;regint=0;answermode=manual\n");
-        Self::launch(folder, &account, &["-e", &format!("d{uri}")])
+        Self::launch(folder, &account, &silence(), &["-e", &format!("d{uri}")])
     }
 
     /// Registers as `user` at `server`, for a minute at a time.
     pub fn register(folder: &Path, user: &str, password: &str, server: SocketAddr) -> Self {
         let account =
             format!("<sip:{user}@{server}>;auth_pass={password};regint=60;answermode=manual\n");
-        Self::launch(folder, &account, &[])
+        Self::launch(folder, &account, &silence(), &[])
     }
 
-    fn launch(folder: &Path, account: &str, arguments: &[&str]) -> Self {
+    /// The same, and picks up at once when it is called; speaks with these samples.
+    pub fn answer(
+        folder: &Path,
+        user: &str,
+        password: &str,
+        server: SocketAddr,
+        voice: &[i16],
+    ) -> Self {
+        let account =
+            format!("<sip:{user}@{server}>;auth_pass={password};regint=60;answermode=auto\n");
+        Self::launch(folder, &account, voice, &[])
+    }
+
+    fn launch(folder: &Path, account: &str, voice: &[i16], arguments: &[&str]) -> Self {
         let folder = folder.join("baresip");
         fs::create_dir_all(&folder).unwrap();
-        let silence = folder.join("silence.wav");
-        allo::phone::wav::save(&silence, &vec![0; 8000 * 60]).unwrap();
+        let source = folder.join("voice.wav");
+        allo::phone::wav::save(&source, voice).unwrap();
         // sndfile writes down what is decoded; the player itself has no sound card.
         let config = format!(
             "sip_listen 127.0.0.1:{}\ncall_max_calls 1\n\
@@ -104,7 +117,7 @@ impl Baresip {
              module aubridge.so\nmodule sndfile.so\n\
              module_tmp account.so\nmodule_app menu.so\n",
             free_address().port(),
-            silence.display(),
+            source.display(),
             folder.display(),
             modules().display(),
         );
@@ -143,12 +156,19 @@ impl Baresip {
         let _ = self.child.wait();
     }
 
-    /// Ends the program; what it heard.
-    pub fn quit(mut self) -> Vec<i16> {
+    /// Ends the program; what it heard in the first of its calls.
+    pub fn quit(self) -> Vec<i16> {
+        self.quit_all().into_iter().next().expect("baresip recorded")
+    }
+
+    /// Ends the program; what it heard in each of its calls.
+    pub fn quit_all(mut self) -> Vec<Vec<i16>> {
         self.leave();
+        let files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
-        let mut files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
-        allo::phone::wav::load(&files.find(is_heard).expect("baresip recorded")).unwrap()
+        let mut files: Vec<PathBuf> = files.filter(is_heard).collect();
+        files.sort();
+        files.iter().map(|file| allo::phone::wav::load(file).unwrap()).collect()
     }
 }
 
@@ -160,6 +180,10 @@ impl Drop for Baresip {
             eprintln!("---- log of baresip\n{}", self.log());
         }
     }
+}
+
+fn silence() -> Vec<i16> {
+    vec![0; 8000 * 60]
 }
 
 /// Where Debian keeps baresip's modules; the folder's name depends on the release.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use super::{eventually, prompts};
 const ALLO: &str = env!("CARGO_BIN_EXE_allo");
 /// Migrations, prompts and plans are loaded within this, also on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
+/// RTP ports of a server, unless it needs more.
+const PORTS: u16 = 400;
 const STOP_MAX: Duration = Duration::from_secs(60);
 
 /// What a server is started with.
@@ -27,6 +29,14 @@ pub struct Setup {
     /// CSV files for `allo crm import`; nothing is imported when both are empty.
     pub customers: String,
     pub orders: String,
+    /// The folder of the recordings; `None`: those that are shipped.
+    pub prompts: Option<PathBuf>,
+    /// More lines for the section `[sip]`.
+    pub sip: String,
+    /// How many RTP ports; 0: 400.
+    pub rtp_ports: u16,
+    /// More lines for the section `[rtp]`.
+    pub rtp: String,
     /// More sections for `allo.toml`; `{folder}` is the server's folder.
     pub settings: String,
 }
@@ -58,23 +68,26 @@ impl Server {
         fs::create_dir(server.path("dialplans")).unwrap();
         server.write("dialplans/plan.kdl", &setup.plan);
         let root = server.folder.path().display().to_string();
+        let ports = if setup.rtp_ports == 0 { PORTS } else { setup.rtp_ports };
         let first_rtp = first_rtp_port();
         let toml = format!(
-            "[sip]\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"]\n\n\
-             [rtp]\nports = \"{first_rtp}-{}\"\n\n\
+            "[sip]\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"]\n{}\n\n\
+             [rtp]\nports = \"{first_rtp}-{}\"\n{}\n\n\
              [web]\nlisten = \"{web}\"\n\n\
              [database]\nurl = \"sqlite:{root}/allo.db\"\n\n\
              [dialplans]\nfolder = \"{root}/dialplans\"\n\n\
              [prompts]\nfolder = \"{}\"\n\n{}\n",
-            first_rtp + 399,
-            prompts().display(),
+            setup.sip,
+            first_rtp + ports - 1,
+            setup.rtp,
+            setup.prompts.clone().unwrap_or_else(prompts).display(),
             setup.settings.replace("{folder}", &root),
         );
         server.write("allo.toml", &toml);
         server
     }
 
-    pub fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -223,9 +236,9 @@ pub fn free_address() -> SocketAddr {
 /// gives out by itself.
 fn first_rtp_port() -> u16 {
     const FIRST: u32 = 16_384;
-    const PORTS: u32 = 400;
-    let slots = (32_000 - FIRST) / PORTS;
-    u16::try_from(FIRST + std::process::id() % slots * PORTS).unwrap()
+    let ports = u32::from(PORTS);
+    let slots = (30_000 - FIRST) / ports;
+    u16::try_from(FIRST + std::process::id() % slots * ports).unwrap()
 }
 
 fn read(path: &Path) -> String {

@@ -269,6 +269,17 @@ impl Hub {
         if let Some(operator) = operator {
             self.acd.hold(now, &operator, is_held);
         }
+        let Some(Call { leg: caller, stay: Stay::Talking(talk), .. }) = self.calls.get(&call)
+        else {
+            return;
+        };
+        // What the phone itself plays to those on hold is not heard: our tips are.
+        match (is_held, *caller, talk.receiver) {
+            (true, caller, _) => self.unbridge(caller, out),
+            (false, caller, None) => self.bridge(caller, leg, out),
+            // It waits for whom the transfer leads to.
+            (false, _, Some(_)) => return,
+        }
         self.with(call, now, out, |c, out| c.flow.on_held(now, is_held, out));
     }
 

@@ -478,6 +478,17 @@ fn a_caller_is_sent_to_another_group_by_its_name_or_number() {
 }
 
 #[test]
+fn who_is_on_hold_does_not_hear_what_the_phone_itself_plays() {
+    let mut house = House::with(&["anna"], |_| ());
+    let caller = house.customer("+79161112233");
+    let phone = house.pick_up("anna");
+    house.tell(Event::Held { leg: phone, is_held: true });
+    assert!(!house.hear_each_other(caller.leg, phone));
+    house.tell(Event::Held { leg: phone, is_held: false });
+    assert!(house.hear_each_other(caller.leg, phone));
+}
+
+#[test]
 fn what_may_not_be_dialled_is_no_target_of_a_transfer() {
     let mut house = House::with(&["anna"], |_| ());
     let caller = house.customer("+79161112233");
