@@ -65,8 +65,7 @@ impl Hub {
             Destination::Number(_) => None,
         };
         if let Some(colleague) = &colleague {
-            let state = self.acd.state(colleague);
-            if let Some(OperatorState::Talking { .. } | OperatorState::Ringing { .. }) = state {
+            if self.is_on_the_phone(colleague) {
                 return Err(Refusal::Busy);
             }
             self.acd.set_own_call(now, colleague, true, &mut self.acts);
@@ -210,7 +209,7 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         let Desk { call, operator, errand } = desk;
-        self.acd.set_own_call(now, &operator, false, &mut self.acts);
+        self.own_call_ended(now, &operator);
         if let Errand::Consult { peer } = errand {
             let (by, reason) = (EndedBy::Operator, EndReason::HungUp);
             out.push(Command::Hangup { leg: peer, by, reason });
@@ -218,6 +217,26 @@ impl Hub {
         let by = if by == EndedBy::Caller { EndedBy::Operator } else { by };
         let fact = CallFact::Ended { by, reason: EndReason::HungUp };
         out.push(Command::Record { call, fact });
+    }
+
+    /// Whether the operator talks, or the phone rings already.
+    pub(super) fn is_on_the_phone(&self, operator: &Login) -> bool {
+        let state = self.acd.state(operator);
+        matches!(state, Some(OperatorState::Talking { .. } | OperatorState::Ringing { .. }))
+    }
+
+    /// One call of an operator is over; a code may be dialled while another one is up.
+    pub(super) fn own_call_ended(&mut self, now: Timestamp, operator: &Login) {
+        let is_up = self.legs.values().any(|role| match role {
+            Role::Desk(desk) => desk.operator == *operator,
+            Role::Colleague { operator: colleague, .. } => colleague.as_ref() == Some(operator),
+            Role::Receiver(receiver) => receiver.operator.as_ref() == Some(operator),
+            Role::Caller(_)
+            | Role::Rung(_)
+            | Role::Talker { .. }
+            | Role::AfterTalk { .. } => false,
+        });
+        self.acd.set_own_call(now, operator, is_up, &mut self.acts);
     }
 
     /// The phone at the other end of a desk's call is gone, or never came (with an outcome).
@@ -230,7 +249,7 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         if let Some(operator) = operator {
-            self.acd.set_own_call(now, operator, false, &mut self.acts);
+            self.own_call_ended(now, operator);
         }
         if !matches!(self.legs.get(&desk), Some(Role::Desk(_))) {
             return;

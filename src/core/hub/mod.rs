@@ -137,15 +137,7 @@ impl Hub {
                 let is_known = self.legs.contains_key(&leg);
                 out.extend(is_known.then_some(Command::Probe { leg }));
             }
-            Event::MediaDied { leg } => {
-                let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
-                let is_known = self.legs.contains_key(&leg);
-                out.extend(is_known.then_some(Command::Hangup { leg, by, reason }));
-                if !matches!(self.legs.get(&leg), Some(Role::Caller(_))) {
-                    // Signalling will tell of our hangup, not of why.
-                    self.leg_ended(now, leg, by, reason, out);
-                }
-            }
+            Event::MediaDied { leg } => self.media_died(now, leg, out),
             Event::MediaClosed { leg, statistics } => self.media_closed(leg, statistics, out),
             Event::Recorded { call, note } => {
                 out.push(Command::Record { call, fact: CallFact::Recorded(note) });

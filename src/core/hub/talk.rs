@@ -129,6 +129,18 @@ impl Hub {
         }
     }
 
+    /// No audio came for long: the connection broke, whatever the signalling says. A caller who was
+    /// talking with this phone has not hung up and is not hung up on.
+    pub(super) fn media_died(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
+        let Some(role) = self.legs.get(&leg) else { return };
+        let is_caller = matches!(role, Role::Caller(_));
+        let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
+        out.push(Command::Hangup { leg, by, reason });
+        if !is_caller {
+            self.phone_ended(now, leg, by, out);
+        }
+    }
+
     /// A phone of ours is gone, by itself (`by` is the network) or hung up.
     pub(super) fn phone_ended(
         &mut self,
@@ -407,7 +419,10 @@ impl Hub {
         if let Some(operator) = &operator {
             self.acd.talk_began(now, operator, call, group, &mut self.acts);
         }
-        self.connect(now, call, leg, operator, out);
+        self.connect(now, call, leg, operator.clone(), out);
+        if let Some(operator) = &operator {
+            self.own_call_ended(now, operator);
+        }
         self.finish_transfer(by, true, out);
     }
 
@@ -418,6 +433,9 @@ impl Hub {
         receiver: &Receiver,
         out: &mut Vec<Command>,
     ) {
+        if let Some(operator) = &receiver.operator {
+            self.own_call_ended(now, operator);
+        }
         let call = receiver.call;
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let caller = entry.leg;

@@ -103,9 +103,6 @@ impl Hub {
         let caller = entry.leg;
         let Stay::Talking(talk) = &mut entry.stay else { return None };
         talk.receiver = Some(colleague);
-        if let Some(operator) = &operator {
-            self.acd.set_own_call(now, operator, false, &mut self.acts);
-        }
         self.legs.insert(colleague, Role::Receiver(Receiver { call, operator, by }));
         if let Some(Role::Desk(desk)) = self.legs.get_mut(&consult) {
             desk.errand = Errand::Told;
@@ -155,7 +152,17 @@ impl Hub {
         if talk.receiver.is_some() {
             return None;
         }
+        let colleague = match &aim {
+            Aim::Phone(Destination::Operator(colleague)) if *colleague == by => return None,
+            Aim::Phone(Destination::Operator(colleague)) => Some(colleague),
+            Aim::Phone(Destination::Number(_)) | Aim::Group(_) | Aim::Number(..) => None,
+        };
         out.push(Command::AcceptTransfer { leg });
+        if colleague.is_some_and(|colleague| self.is_on_the_phone(colleague)) {
+            // As if the colleague's phone were busy: the caller stays.
+            out.push(Command::EndTransfer { leg, succeeded: false });
+            return Some(());
+        }
         out.push(transferred(call, by.clone(), dialled.to_owned(), false));
         match aim {
             Aim::Phone(to) => self.dial_receiver(now, call, leg, to, out),
@@ -220,6 +227,10 @@ impl Hub {
             Destination::Operator(login) => Some(login.clone()),
             Destination::Number(_) => None,
         };
+        if let Some(operator) = &operator {
+            // The line is not to ring the same phone.
+            self.acd.set_own_call(now, operator, true, &mut self.acts);
+        }
         self.unbridge(caller, out);
         self.with(call, now, out, |c, out| c.flow.on_held(now, true, out));
         self.legs.insert(leg, Role::Receiver(Receiver { call, operator, by }));
