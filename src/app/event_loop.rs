@@ -109,6 +109,7 @@ impl EventLoop {
             let up = this.legs.len();
             this.out.legs_up.send_if_modified(|seen| std::mem::replace(seen, up) != up);
         }
+        this.stop().await;
     }
 
     async fn on_sip(&mut self, event: SipEvent) {
@@ -182,6 +183,7 @@ impl EventLoop {
             MediaEvent::PlayEnded { leg, play, cut_after_ms } => {
                 self.handle(Event::PlayEnded { leg, play, cut_after_ms }).await;
             }
+            MediaEvent::Quiet { leg } => self.handle(Event::MediaQuiet { leg }).await,
             MediaEvent::Died { leg } => self.handle(Event::MediaDied { leg }).await,
             MediaEvent::Closed { leg, statistics } => self.forget(leg, statistics).await,
             MediaEvent::Recorded { leg, note } => {
@@ -250,6 +252,13 @@ impl EventLoop {
         }
     }
 
+    /// Nothing more will be heard: what is still to be written down is.
+    async fn stop(&mut self) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.hub.stop(self.clock.now(), &mut commands);
+        self.carry_out(commands, &mut Vec::new()).await;
+    }
+
     /// A command that fails comes back as an event.
     async fn carry_out(&mut self, mut commands: Vec<Command>, failed: &mut Vec<Event>) {
         for command in commands.drain(..) {
@@ -267,6 +276,7 @@ impl EventLoop {
             Command::Hangup { leg, by: _, reason: _ } => {
                 self.tell_sip(SipCommand::Hangup { leg }).await;
             }
+            Command::Probe { leg } => self.tell_sip(SipCommand::Probe { leg }).await,
             Command::Play { leg, play, language, recordings } => {
                 self.out.media.play(leg, play, language, &recordings);
             }

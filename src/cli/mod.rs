@@ -14,6 +14,7 @@ pub mod serve;
 pub mod simulate;
 pub mod table;
 pub mod why;
+mod why_group;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};

@@ -213,8 +213,7 @@ fn of_flags(
 fn group_of_plan(config: &Config, name: &str) -> Result<Arc<Group>, Refused> {
     let plan = plans::load_rules(config).map_err(refused)?;
     let Some(group) = plan.group(name) else {
-        let groups = plan.scripts.values().flat_map(|script| script.groups.keys());
-        let known: Vec<&str> = groups.map(String::as_str).collect();
+        let known: Vec<&str> = plan.group_names().into_iter().collect();
         let known = known.join(", ");
         let why = anyhow::anyhow!("the dialplans have no group \"{name}\"; there are: {known}");
         return Err(Refused::Other(why));

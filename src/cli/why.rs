@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::calls::{described, heading, rfc3339, shown_caller, shown_number, since_start};
+use super::why_group;
 use crate::config::Config;
 use crate::domain::{CallFact, Decision, Span};
 use crate::store::{CallEvent, CallFilter, CallRecord, Store};
@@ -22,8 +23,12 @@ const NAMED_MAX: u32 = 10;
 #[derive(Debug, Args)]
 pub struct WhyArgs {
     /// The id of a call as `allo calls` lists it, or its beginning; "last" is the latest call that
-    /// was in a group's line.
-    call: String,
+    /// was in a group's line; "group", followed by a name, is a group's line just now.
+    #[arg(value_name = "CALL|last|group")]
+    what: String,
+    /// The group, after "group": the running server is asked.
+    #[arg(value_name = "GROUP")]
+    group: Option<String>,
     /// Show the caller's number unmasked.
     #[arg(long)]
     full: bool,
@@ -34,8 +39,14 @@ pub struct WhyArgs {
 
 /// Explains a call, whether the server runs or not.
 pub async fn run(config: &Config, args: &WhyArgs) -> anyhow::Result<ExitCode> {
+    match (args.what.as_str(), &args.group) {
+        ("group", Some(group)) => return why_group::run(config, group, args.json).await,
+        ("group", None) => bail!("which group? allo why group support"),
+        (_, Some(_)) => bail!("one call at a time; for a group's line: allo why group support"),
+        (_, None) => {}
+    }
     let store = Store::open(&config.database.url).await?;
-    let found = find(&store, &args.call).await;
+    let found = find(&store, &args.what).await;
     store.close().await;
     let call = found?;
     let zone = TimeZone::system();

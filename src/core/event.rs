@@ -88,6 +88,11 @@ pub enum Event {
         by: EndedBy,
         reason: EndReason,
     },
+    /// Nothing comes from a phone that was heard before; said again for as long as that lasts. It
+    /// may be muted, or gone.
+    MediaQuiet {
+        leg: LegId,
+    },
     /// Nothing came from the phone for too long.
     MediaDied {
         leg: LegId,
@@ -228,6 +233,11 @@ pub enum Command {
     CancelLookup {
         call: CallId,
         lookup: LookupId,
+    },
+    /// Asks the phone of a leg that is up whether it is still there. Comes back as `LegEnded` if it
+    /// is not; else nothing does.
+    Probe {
+        leg: LegId,
     },
     /// Ends a leg, whether it is up or still rings.
     Hangup {

@@ -4,7 +4,7 @@
 //! own, so that two files may both have a menu called `main`. Everything here was checked when it
 //! was loaded: each name that a statement mentions exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -44,6 +44,12 @@ impl Plan {
     /// The group of this name; if several files have one, that of the first file.
     pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
         self.scripts.values().find_map(|script| script.groups.get(name))
+    }
+
+    /// The names of all groups, each once.
+    pub fn group_names(&self) -> BTreeSet<&str> {
+        let groups = self.scripts.values().flat_map(|script| script.groups.keys());
+        groups.map(String::as_str).collect()
     }
 }
 

@@ -19,6 +19,9 @@ pub struct MediaSettings {
     /// A leg on which neither RTP nor RTCP is heard for so long has died; 30 s. Not on hold: phones
     /// that hold often send nothing, so only a stream that flows both ways can die.
     pub dead_after_ms: u64,
+    /// A peer that was heard before and is not heard for so long is quiet; 2 s. Like a death, not
+    /// on hold.
+    pub quiet_after_ms: u64,
 }
 
 impl Default for MediaSettings {
@@ -28,6 +31,7 @@ impl Default for MediaSettings {
             ports: 16_384..=32_767,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             dead_after_ms: 30_000,
+            quiet_after_ms: 2_000,
         }
     }
 }
@@ -47,6 +51,12 @@ pub enum MediaEvent {
         leg: LegId,
         play: PlayId,
         cut_after_ms: Option<u64>,
+    },
+    /// A peer that was heard before has fallen silent: neither RTP nor RTCP comes, and the call is
+    /// not on hold. Said again every so often for as long as that lasts. A phone that is muted may
+    /// do so, and one that has died does.
+    Quiet {
+        leg: LegId,
     },
     /// Neither RTP nor RTCP came for the configured time, and the call was not on hold. Said once;
     /// the leg stays open.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::border::{MediaEvent, MediaSettings, Monitoring, OpenError, Recording};
 use super::clock::Clock;
-use super::leg::OpenLeg;
+use super::leg::{Limits, OpenLeg};
 use super::library::PromptLibrary;
 use super::outbox::Outbox;
 use super::ports::PortPool;
@@ -100,10 +100,14 @@ impl MediaEngine {
         }));
         // From here on, an error drops the engine, which stops the threads already started.
         let mut engine = Self { handle, threads: Vec::new(), recorder: Some(recorder) };
+        let limits = Limits {
+            quiet_after_us: settings.quiet_after_ms.saturating_mul(1000),
+            dead_after_us: settings.dead_after_ms.saturating_mul(1000),
+        };
         for (number, (poll, commands)) in plans.into_iter().enumerate() {
             let outbox = Outbox::new(events.clone());
             let ports = Arc::clone(&ports);
-            let worker = Worker::new(poll, commands, clock, ports, settings.dead_after_ms, outbox);
+            let worker = Worker::new(poll, commands, clock, ports, limits, outbox);
             let thread = std::thread::Builder::new().name(format!("media-{number}"));
             engine.threads.push(thread.spawn(move || worker.run())?);
         }

@@ -32,6 +32,9 @@ pub(super) const PACKET_BYTES_MAX: usize = 2_048;
 /// What phones send in silence, agreed on or not (RFC 3389 §4).
 const COMFORT_NOISE: u8 = 13;
 
+/// How often it is said that a peer is still quiet.
+const QUIET_AGAIN_US: u64 = 4_000_000;
+
 /// Packets in a row by which a peer is believed to be elsewhere than it said: 40 ms.
 const PROBATION: u8 = 2;
 
@@ -42,6 +45,13 @@ pub(super) struct OpenLeg {
     pub signalling: IpAddr,
     pub sockets: Sockets,
     pub port: u16,
+}
+
+/// How long a peer may be silent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub quiet_after_us: u64,
+    pub dead_after_us: u64,
 }
 
 #[derive(Debug)]
@@ -73,6 +83,9 @@ pub(super) struct Leg {
     tones: Option<Box<Tones>>,
     refused: u64,
     heard_us: u64,
+    was_heard: bool,
+    /// When it was last said that the peer is quiet.
+    told_quiet_us: Option<u64>,
     died: bool,
     next_report_us: u64,
     /// The peer's last sender report: the middle of its NTP time, and when it came.
@@ -103,6 +116,8 @@ impl Leg {
             tones: None,
             refused: 0,
             heard_us: 0,
+            was_heard: false,
+            told_quiet_us: None,
             died: false,
             next_report_us: u64::MAX,
             sender_report: None,
@@ -135,6 +150,7 @@ impl Leg {
         }
         // The peer gets the whole time anew: on hold it was not to send.
         self.heard_us = now_us;
+        self.told_quiet_us = None;
         self.session = Some(session);
     }
 
@@ -265,7 +281,7 @@ impl Leg {
             self.refused += 1;
             return None;
         }
-        self.heard_us = now_us;
+        self.note_heard(now_us);
         let order = self.reception.on_packet(packet.ssrc, packet.sequence);
         if order == Order::Restart {
             self.events = EventReceiver::default();
@@ -291,23 +307,38 @@ impl Leg {
             self.refused += 1;
             return;
         }
-        self.heard_us = now_us;
+        self.note_heard(now_us);
         if let Some(ntp) = heard.sender_report_ntp {
             self.sender_report = Some(((ntp >> 16) as u32, now_us));
         }
     }
 
     /// Looks after what has no frame: reports, and whether the peer still lives.
-    pub fn check(&mut self, clock: &Clock, now_us: u64, dead_after_us: u64, outbox: &mut Outbox) {
+    pub fn check(&mut self, clock: &Clock, now_us: u64, limits: Limits, outbox: &mut Outbox) {
         if now_us >= self.next_report_us {
             self.next_report_us = now_us + rtcp::interval_us(rand::random(), false);
             self.report(clock, now_us, false);
         }
         let talks = self.session.as_ref().is_some_and(|it| it.direction == Direction::SendRecv);
-        if talks && !self.died && now_us.saturating_sub(self.heard_us) >= dead_after_us {
+        if !talks {
+            return;
+        }
+        let silent_us = now_us.saturating_sub(self.heard_us);
+        let is_due = self.told_quiet_us.is_none_or(|told_us| now_us >= told_us + QUIET_AGAIN_US);
+        if self.was_heard && is_due && silent_us >= limits.quiet_after_us {
+            self.told_quiet_us = Some(now_us);
+            outbox.push(MediaEvent::Quiet { leg: self.id });
+        }
+        if !self.died && silent_us >= limits.dead_after_us {
             self.died = true;
             outbox.push(MediaEvent::Died { leg: self.id });
         }
+    }
+
+    fn note_heard(&mut self, now_us: u64) {
+        self.heard_us = now_us;
+        self.was_heard = true;
+        self.told_quiet_us = None;
     }
 
     /// Says goodbye, and what the stream looked like.

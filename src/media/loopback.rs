@@ -39,6 +39,7 @@ impl House {
             ports: first_port..=first_port + 9,
             workers: 1,
             dead_after_ms: 60_000,
+            ..MediaSettings::default()
         })
     }
 
@@ -432,6 +433,7 @@ fn a_leg_that_hears_nothing_dies_once_but_not_on_hold() {
         ports: 14_110..=14_119,
         workers: 1,
         dead_after_ms: 200,
+        ..MediaSettings::default()
     });
     let held = house.call(|session| session.direction = Direction::RecvOnly);
     let silent = house.call(|_| {});
@@ -449,6 +451,30 @@ fn a_leg_that_hears_nothing_dies_once_but_not_on_hold() {
     house.engine.handle().close(silent.leg);
     assert!(matches!(house.event(), MediaEvent::Closed { leg, .. } if leg == held.leg));
     assert!(matches!(house.event(), MediaEvent::Closed { leg, .. } if leg == silent.leg));
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_told_of_each_time_but_not_one_that_never_spoke_or_holds() {
+    let mut house = House::with(MediaSettings {
+        ip: "127.0.0.1".parse().unwrap(),
+        ports: 14_160..=14_169,
+        workers: 1,
+        dead_after_ms: 60_000,
+        quiet_after_ms: 150,
+    });
+    let mut held = house.call(|session| session.direction = Direction::RecvOnly);
+    held.say(&[Codec::Pcma.silence(); 160]);
+    let never_heard = house.call(|_| {});
+    let mut phone = house.call(|_| {});
+    phone.say(&[Codec::Pcma.silence(); 160]);
+    assert_eq!(house.event(), MediaEvent::Quiet { leg: phone.leg });
+    phone.say(&[Codec::Pcma.silence(); 160]);
+    assert_eq!(house.event(), MediaEvent::Quiet { leg: phone.leg });
+    let rtcp = SocketAddr::new(phone.server.ip(), phone.server.port() + 1);
+    phone.rtcp.send_to(b"\x80\xC9\x00\x01abcd", rtcp).unwrap();
+    assert_eq!(house.event(), MediaEvent::Quiet { leg: phone.leg }, "reports are heard, too");
+    house.engine.handle().close(never_heard.leg);
+    assert!(matches!(house.event(), MediaEvent::Closed { leg, .. } if leg == never_heard.leg));
 }
 
 #[test]

@@ -38,7 +38,9 @@ impl Outbox {
             return;
         }
         let room = match event {
-            MediaEvent::KeyPressed { .. } | MediaEvent::PlayEnded { .. } => BACKLOG_MAX,
+            MediaEvent::KeyPressed { .. }
+            | MediaEvent::PlayEnded { .. }
+            | MediaEvent::Quiet { .. } => BACKLOG_MAX,
             MediaEvent::Died { .. }
             | MediaEvent::Closed { .. }
             | MediaEvent::Recorded { .. }

@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::border::{MediaEvent, Monitoring};
 use super::clock::Clock;
 use super::frames::FrameClock;
-use super::leg::{Leg, OpenLeg, PACKET_BYTES_MAX};
+use super::leg::{Leg, Limits, OpenLeg, PACKET_BYTES_MAX};
 use super::legs::Legs;
 use super::library::Prompt;
 use super::outbox::Outbox;
@@ -68,7 +68,7 @@ pub(super) struct Worker {
     commands: Receiver<Command>,
     clock: Clock,
     ports: Arc<Mutex<PortPool>>,
-    dead_after_us: u64,
+    limits: Limits,
     outbox: Outbox,
     frames: FrameClock,
     legs: Legs,
@@ -92,7 +92,7 @@ impl Worker {
         commands: Receiver<Command>,
         clock: Clock,
         ports: Arc<Mutex<PortPool>>,
-        dead_after_ms: u64,
+        limits: Limits,
         outbox: Outbox,
     ) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Worker {
             commands,
             clock,
             ports,
-            dead_after_us: dead_after_ms.saturating_mul(1000),
+            limits,
             outbox,
             frames: FrameClock::new(),
             legs: Legs::default(),
@@ -247,7 +247,7 @@ impl Worker {
         for _ in 0..end.div_ceil(CHECK_PARTS) {
             self.next_check = (self.next_check + 1) % end;
             if let Some(leg) = self.legs.get(self.next_check) {
-                leg.check(&self.clock, now_us, self.dead_after_us, &mut self.outbox);
+                leg.check(&self.clock, now_us, self.limits, &mut self.outbox);
             }
         }
     }

@@ -236,6 +236,7 @@ impl<'t> World<'t> {
                 Command::Record { .. }
                 | Command::Answer { .. }
                 | Command::Ring { .. }
+                | Command::Probe { .. }
                 | Command::Unbridge { .. }
                 | Command::Monitor { .. }
                 | Command::StartRecording { .. }

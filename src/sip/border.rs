@@ -151,6 +151,11 @@ pub enum SipCommand {
     Hangup {
         leg: LegId,
     },
+    /// Asks the phone of a leg that is up whether it is still there, by an OPTIONS inside the call.
+    /// Without an answer within 2 s, or if it has lost the call, `Ended` follows; else nothing.
+    Probe {
+        leg: LegId,
+    },
     Dial(Box<Dial>),
     /// 202, and from then on NOTIFY until `EndTransfer`.
     AcceptTransfer {

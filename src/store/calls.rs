@@ -154,31 +154,6 @@ impl Store {
         }
         Ok(())
     }
-
-    /// To be called once at start, before the first call: ends the calls that were up when the
-    /// server died, as `lost`. Such a call ends when it was last heard of; its last event is at
-    /// `now`. Returns how many there were.
-    pub async fn close_lost_calls(&self, now: Timestamp) -> Result<u64, DatabaseError> {
-        let (by, reason) = (EndedBy::Server, EndReason::Lost);
-        let fact = serde_json::to_string(&CallFact::Ended { by, reason })
-            .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-        let add_event = "insert into call_events (call_id, seq, at_ms, fact) \
-            select id, 1 + coalesce((select max(seq) from call_events where call_id = id), 0), \
-            $1, $2 from calls where ended_ms is null";
-        let end = "update calls set ended_by = $1, end_reason = $2, ended_ms = coalesce(\
-            (select max(at_ms) from call_events where call_id = id and at_ms < $3), started_ms) \
-            where ended_ms is null";
-        let closed = on_pool!(&self.pool, |pool, begin| {
-            let mut transaction = pool.begin_with(begin).await?;
-            let add = sqlx::query(add_event).bind(now.0).bind(fact);
-            add.execute(&mut *transaction).await?;
-            let end = sqlx::query(end).bind(word(&by)).bind(word(&reason)).bind(now.0);
-            let closed = end.execute(&mut *transaction).await?.rows_affected();
-            transaction.commit().await?;
-            closed
-        });
-        Ok(closed)
-    }
 }
 
 pub(super) fn uuid(text: &str) -> Result<Uuid, sqlx::Error> {

@@ -1,12 +1,14 @@
 //! What outlives the process: call records, operators, what callers heard.
 //!
-//! - [`calls`]: reading call records, closing those that a crash left open
+//! - [`calls`]: reading call records
+//! - [`lost`]: closing those that a crash left open
 //! - [`writer`]: writing them in batches without ever holding up a call
 //! - [`visits`]: stays in the line and conversations, which reports count
 //! - [`operators`]: the people who take calls, and whether they want calls now
 //! - [`tips`]: which tips a caller heard
 
 pub mod calls;
+mod lost;
 pub mod operators;
 pub mod tips;
 pub mod visits;

@@ -2,8 +2,8 @@
 
 use allo::config::DatabaseUrl;
 use allo::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, RecordingId,
-    RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LineOutcome, Origin,
+    RecordingId, RtpStatistics, Timestamp, Visit,
 };
 use allo::store::{CallFilter, Store};
 use uuid::Uuid;
@@ -152,6 +152,8 @@ async fn open_calls_of_a_dead_server_are_lost(url: &DatabaseUrl) {
     writer.record(call(20), at(3_001), CallFact::Answered);
     writer.record(call(20), at(3_007), CallFact::Step { name: "main".into() });
     writer.record(call(21), at(3_008), offered(CallerId::Anonymous));
+    writer.record(call(21), at(3_009), CallFact::Queued { group: "support".into() });
+    writer.record(call(21), at(3_012), CallFact::Step { name: "main".into() });
     writer.flush().await;
 
     let store = Store::open(url).await.unwrap();
@@ -168,4 +170,17 @@ async fn open_calls_of_a_dead_server_are_lost(url: &DatabaseUrl) {
         assert_eq!((last.at, &last.fact), (at(4_000), &CallFact::Ended { by, reason }));
     }
     assert_eq!(calls[1].ended, Some(at(3_007)), "when it was last heard of");
+    let visits = store.visits(at(3_000), at(4_000)).await.unwrap();
+    let lost = Visit {
+        group: "support".into(),
+        origin: Origin::Called,
+        entered: at(3_009),
+        wait_ms: 3_000,
+        outcome: LineOutcome::Lost,
+        operator: None,
+    };
+    let [record] = &visits[..] else { panic!("one was in a line: {visits:?}") };
+    assert_eq!((record.call, &record.visit), (call(21), &lost));
+    let [.., left, _] = &calls[0].events[..] else { panic!("too short a life") };
+    assert_eq!((left.at, &left.fact), (at(3_012), &CallFact::LeftLine(lost)));
 }

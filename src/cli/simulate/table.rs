@@ -12,10 +12,42 @@ use crate::sim::day::report::{GroupReport, Row};
 const ROWS_MAX: usize = 96;
 
 /// Two lines, as the columns of [`line`].
-const HEADINGS: &str = "\
-                                   of-       of- late-abandons- without-short-   mean median    p90    max           Erlang A   Erlang C
-time   operators  calls lost   offered  answered          count       abandons  of answered calls, s   wait   busy of-offered of-offered
-";
+const HEADINGS: [[&str; 15]; 2] = [
+    [
+        "",
+        "operators",
+        "",
+        "",
+        "",
+        "",
+        "late-abandons-",
+        "without-short-",
+        "wait,",
+        "",
+        "",
+        "",
+        "",
+        "Erlang A",
+        "Erlang C",
+    ],
+    [
+        "time",
+        "of needed",
+        "calls",
+        "lost",
+        "of-offered",
+        "of-answered",
+        "count",
+        "abandons",
+        "mean s",
+        "median",
+        "p90",
+        "max",
+        "busy",
+        "of-offered",
+        "of-offered",
+    ],
+];
 
 /// All groups, one below the other.
 pub(super) fn table(day: &Day, rehearsal: &Rehearsal, groups: &[GroupReport]) -> String {
@@ -37,7 +69,9 @@ fn of_group(text: &mut String, report: &GroupReport) -> fmt::Result {
         report.group, target.percent, target.formula
     )?;
     if report.half_hours.len() <= ROWS_MAX {
-        text.push_str(HEADINGS);
+        for headings in HEADINGS {
+            cells(text, headings)?;
+        }
         for row in &report.half_hours {
             line(text, &row.from, row)?;
         }
@@ -57,17 +91,38 @@ fn line(text: &mut String, name: &str, row: &Row) -> fmt::Result {
     let lost = figures.abandoned + figures.nobody + figures.full;
     let [mean, median, p90] =
         [figures.mean_wait_ms, figures.median_wait_ms, figures.p90_wait_ms].map(seconds);
-    let max = seconds(Some(figures.longest_wait_ms));
     let busy = percent(row.occupancy.map(|share| share * 100.0));
     let [a, c] =
         [&row.erlang_a, &row.erlang_c].map(|model| percent(model.level(Formula::OfOffered)));
-    let operators = staff(row);
     let calls = figures.offered + figures.nobody + figures.full;
-    writeln!(
+    let max_ms = seconds(Some(figures.longest_wait_ms));
+    let [calls, lost] = [calls, lost].map(|count| count.to_string());
+    cells(
         text,
-        "{name:5}  {operators:>9} {calls:>6} {lost:>4} {offered:>9} {answered:>9} {late:>14} \
-         {not_short:>14} {mean:>6} {median:>6} {p90:>6} {max:>6} {busy:>6} {a:>10} {c:>10}"
+        [
+            name,
+            &staff(row),
+            &calls,
+            &lost,
+            &offered,
+            &answered,
+            &late,
+            &not_short,
+            &mean,
+            &median,
+            &p90,
+            &max_ms,
+            &busy,
+            &a,
+            &c,
+        ],
     )
+}
+
+fn cells(text: &mut String, cells: [&str; 15]) -> fmt::Result {
+    const WIDTHS: [usize; 15] = [5, 9, 6, 5, 10, 11, 14, 14, 7, 7, 7, 7, 7, 10, 10];
+    let padded = cells.iter().zip(WIDTHS).map(|(cell, width)| format!("{cell:>width$}"));
+    writeln!(text, "{}", padded.collect::<Vec<_>>().join(" "))
 }
 
 /// `11/12`: there are 11, Erlang A asks for 12.
@@ -123,7 +178,7 @@ fn closing(day: &Day, rehearsal: &Rehearsal) -> String {
     for (what, count) in counts.iter().filter(|(_, count)| *count > 0) {
         let _ = write!(text, " · {count} {what}");
     }
-    text.push_str("\noperators 11/12: 11 work, Erlang A asks for 12 to reach the target");
+    text.push_str("\noperators 11/12: 11 work, 12 reach the target by Erlang A · lost: hung up or turned away");
     text
 }
 

@@ -118,6 +118,15 @@ impl Acd {
         is_over
     }
 
+    /// Nobody is rung any more: conversations and wrap-ups end now, and are written down.
+    pub fn stop(&mut self, now: Timestamp, out: &mut Vec<Act>) {
+        let logins: Vec<Login> = self.staff.iter().map(|p| p.operator.login.clone()).collect();
+        for login in logins {
+            self.end_talk(now, &login, out);
+            self.stop_wrap_up(now, &login, out);
+        }
+    }
+
     pub(super) fn finish_wrap_up(&mut self, now: Timestamp, login: &Login, out: &mut Vec<Act>) {
         let work = self.staff.get(login).map(|person| &person.work);
         if matches!(work, Some(Work::WrapUp { until, .. }) if *until <= now) {

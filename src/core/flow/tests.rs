@@ -373,7 +373,7 @@ fn the_refuse_key_works_during_the_notice_and_in_the_line() {
         scene.pass(1_500);
         let joined = |r: &LineRequest| matches!(r, LineRequest::Join { .. });
         assert!(scene.requests.iter().any(joined));
-        assert!(scene.heard().iter().any(|heard| heard.ends_with("code/recording-paused")));
+        assert!(scene.heard().iter().any(|heard| heard.ends_with("phrase/recording-refused")));
     }
 }
 
@@ -476,7 +476,7 @@ fn who_is_on_hold_hears_tips_until_the_operator_is_back() {
 fn tips_are_told_only_in_the_language_of_the_caller() {
     let entry = vec![Statement::Queue { group: "support".to_owned() }];
     let mut scene =
-        Scene::new("", Language::English, entry, Group { tips: tips(12, 2_000), ..group() });
+        Scene::new("", Language::English, entry, Group { tips: tips(13, 2_000), ..group() });
     scene.act(|flow, now, out| flow.on_confirmed(now, out));
     scene.pass(30_000);
     let Some(LineRequest::Tip { recordings }) =
@@ -484,7 +484,7 @@ fn tips_are_told_only_in_the_language_of_the_caller() {
     else {
         panic!("no tip")
     };
-    assert_eq!(recordings.len(), 4, "so many are recorded in English");
+    assert_eq!(recordings.len(), 12, "so many are recorded in English");
 }
 
 fn manager(login: &str) -> Vec<Statement> {

@@ -133,10 +133,18 @@ impl Hub {
                 });
             }
             Event::LegEnded { leg, by, reason } => self.leg_ended(now, leg, by, reason, out),
+            Event::MediaQuiet { leg } => {
+                let is_known = self.legs.contains_key(&leg);
+                out.extend(is_known.then_some(Command::Probe { leg }));
+            }
             Event::MediaDied { leg } => {
                 let (by, reason) = (EndedBy::Network, EndReason::MediaDied);
                 let is_known = self.legs.contains_key(&leg);
                 out.extend(is_known.then_some(Command::Hangup { leg, by, reason }));
+                if !matches!(self.legs.get(&leg), Some(Role::Caller(_))) {
+                    // Signalling will tell of our hangup, not of why.
+                    self.leg_ended(now, leg, by, reason, out);
+                }
             }
             Event::MediaClosed { leg, statistics } => self.media_closed(leg, statistics, out),
             Event::Recorded { call, note } => {
@@ -186,6 +194,13 @@ impl Hub {
         }
         self.settle(now, out);
         self.note_hangups(out, from);
+    }
+
+    /// The server ends after this. What operators still note about conversations is cut short, so
+    /// that these are written down before the end.
+    pub fn stop(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        self.acd.stop(now, &mut self.acts);
+        self.settle(now, out);
     }
 
     /// Does what the lines ask for, until they ask for nothing more.

@@ -123,3 +123,10 @@ fn a_group_that_the_plan_does_not_have_is_a_slip() {
     let source = Source { name: "monday.kdl".into(), text: text.into() };
     assert_eq!(parse_day(&source, None).unwrap().groups[0].rules.name, "suport");
 }
+
+#[test]
+fn the_shipped_day_can_be_rehearsed() {
+    let path = format!("{}/dialplans/days/monday.kdl", env!("CARGO_MANIFEST_DIR"));
+    let day = parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!((day.groups[0].rate_at(730), day.groups[0].operators_at(730)), (200.0, 13));
+}

@@ -119,8 +119,7 @@ impl Reader<'_, '_> {
         let Some(plan) = plan else { return Some(Arc::new(Group::named(&name.value))) };
         let found = plan.group(&name.value).cloned();
         if found.is_none() {
-            let known = plan.scripts.values().flat_map(|script| script.groups.keys());
-            let known = known.map(String::as_str);
+            let known = plan.group_names();
             self.report.unknown(name.span, "group", &name.value, "not in the plan", known);
         }
         found
@@ -143,7 +142,7 @@ impl Reader<'_, '_> {
             }
             "ring-delay" => {
                 self.known_props(node, &[]);
-                group.ring_delay_ms = self.first_duration(node, 0, 5 * MINUTE_MS).unwrap_or(0);
+                group.ring_delay_ms = self.duration_arg(node, 0, 5 * MINUTE_MS).unwrap_or(0);
             }
             "misses" => {
                 self.known_props(node, &["back-after"]);
@@ -155,7 +154,7 @@ impl Reader<'_, '_> {
             }
             "wrap-up" => {
                 self.known_props(node, &[]);
-                if let Some(wrap_up_ms) = self.first_duration(node, 0, HOUR_MS) {
+                if let Some(wrap_up_ms) = self.duration_arg(node, 0, HOUR_MS) {
                     Arc::make_mut(&mut group.rules).wrap_up_ms = wrap_up_ms;
                 }
             }
@@ -203,7 +202,7 @@ impl Reader<'_, '_> {
     fn times(&mut self, node: &Node) -> Option<Times> {
         self.known_props(node, &["deviation"]);
         let deviation_ms = self.duration_prop(node, "deviation", 0, 24 * HOUR_MS);
-        let mean_ms = self.first_duration(node, SECOND_MS, 24 * HOUR_MS)?;
+        let mean_ms = self.duration_arg(node, SECOND_MS, 24 * HOUR_MS)?;
         Some(match deviation_ms {
             None => Times::Exponential { mean_ms },
             Some(0) => Times::Fixed { ms: mean_ms },
@@ -239,15 +238,6 @@ impl Reader<'_, '_> {
     fn minutes(&mut self, text: &Spanned<String>) -> Option<Minutes> {
         let (start, end) = self.parsed(text, values::time_range)?;
         Some(Minutes { start: start.into(), end: end.into() })
-    }
-
-    fn first_duration(&mut self, node: &Node, least: u64, most: u64) -> Option<u64> {
-        let Some(first) = node.args.first() else {
-            let message = format!("{} needs a duration such as \"20s\"", node.name.value);
-            self.report.error(node.head(), message);
-            return None;
-        };
-        self.duration(first, &node.name.value, least, most)
     }
 
     fn first_percent(&mut self, node: &Node) -> Option<u8> {

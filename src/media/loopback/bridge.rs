@@ -13,6 +13,7 @@ fn house(first_port: u16, legs: u16) -> House {
         ports: first_port..=first_port + 2 * legs - 1,
         workers: 3,
         dead_after_ms: 60_000,
+        ..MediaSettings::default()
     })
 }
 

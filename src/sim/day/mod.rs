@@ -18,6 +18,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use crate::core::acd::Acd;
 use crate::core::service_level::{Standard, Tally};
 use crate::dialplan::day::Day;
 use crate::domain::Timestamp;
@@ -69,7 +70,7 @@ impl Rehearsal {
 
 /// Lives through a day. The same day gives the same figures.
 pub fn rehearse(day: &Day) -> Rehearsal {
-    World::new(day).run()
+    World::new(day, Acd::new().unwatched()).run()
 }
 
 /// Half hours since midnight.

@@ -82,7 +82,8 @@ pub(super) struct World<'d> {
 }
 
 impl<'d> World<'d> {
-    pub fn new(day: &'d Day) -> Self {
+    /// `acd`: a new line, watched or not.
+    pub fn new(day: &'d Day, acd: Acd) -> Self {
         let midnight = day.date.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
         let midnight = midnight.map_or(Timestamp(0), |zoned| Timestamp::from(&zoned));
         let operators = operators(day);
@@ -92,7 +93,7 @@ impl<'d> World<'d> {
         let stream = |group| Random::new(day.seed, group as u64 * STREAMS + MISS_STREAM);
         let mut world = Self {
             day,
-            acd: Acd::new().unwatched(),
+            acd,
             midnight,
             now: midnight,
             calls: calls.collect(),

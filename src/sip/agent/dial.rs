@@ -63,11 +63,9 @@ impl Agent {
     /// At most [`CONTACTS_MAX`](super::super::registrar::CONTACTS_MAX).
     fn targets_of(&self, login: &Login) -> Vec<Target> {
         let contacts = self.registrar.contacts(login).into_iter();
-        let target = |Contact { id, uri, flow, path, .. }| Target {
-            contact: Some(id),
-            uri,
-            flow,
-            route: path,
+        let target = |Contact { id, uri, flow, path, q: _ }| {
+            let contact = Some(id);
+            Target { uri, flow, route: path, contact }
         };
         contacts.map(target).collect()
     }
@@ -148,5 +146,5 @@ fn weight(outcome: RingOutcome) -> u8 {
 fn target_at(uri: &str, way: Option<Flow>) -> Option<Target> {
     let Ok(Uri::Sip(uri)) = Uri::parse(uri) else { return None };
     let uri = Uri::Sip(SipUri { headers: None, ..uri });
-    Some(Target { contact: None, uri, flow: way?, route: Vec::new() })
+    Some(Target { uri, flow: way?, route: Vec::new(), contact: None })
 }

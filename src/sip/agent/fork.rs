@@ -38,9 +38,9 @@ const SESSION_S: u32 = 1_800;
 /// What is known of one INVITE of ours.
 #[derive(Debug)]
 pub(super) struct Fork {
-    leg: LegId,
+    pub(super) leg: LegId,
     /// The registered phone that it goes to.
-    contact: Option<ContactId>,
+    pub(super) contact: Option<ContactId>,
     description: LocalDescription,
     /// A provisional answer came.
     heard: bool,
@@ -132,7 +132,7 @@ impl Agent {
         request
     }
 
-    fn fork_mut(&mut self, client: u64) -> Option<&mut Fork> {
+    pub(super) fn fork_mut(&mut self, client: u64) -> Option<&mut Fork> {
         match &mut self.clients.get_mut(&client)?.purpose {
             Purpose::Fork(fork) => Some(fork),
             Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
@@ -144,10 +144,16 @@ impl Agent {
     /// A provisional answer came.
     pub(super) fn fork_progress(&mut self, now_ms: u64, client: u64, response: &Response) {
         let Some(fork) = self.fork_mut(client) else { return };
-        fork.heard = true;
-        if fork.given_up {
+        let was_heard = std::mem::replace(&mut fork.heard, true);
+        let (contact, given_up) = (fork.contact, fork.given_up);
+        self.phone_spoke(contact);
+        if given_up {
             return self.cancel_fork(now_ms, client);
         }
+        if !was_heard {
+            self.ask_ringing_later(now_ms, client);
+        }
+        let Some(fork) = self.fork_mut(client) else { return };
         if response.status == Status::TRYING {
             return;
         }
@@ -201,26 +207,26 @@ impl Agent {
         response: Option<&Response>,
     ) {
         let Some(fork) = self.fork_mut(client) else { return };
-        let leg = fork.leg;
-        match response {
-            Some(response) if status.is_success() => self.fork_accepted(now_ms, client, response),
-            Some(_) => {
-                let outcome = outcome_of(status, fork.rang);
-                self.fork_failed(leg, client, outcome);
-            }
-            None => {
-                self.note_silence(client);
-                self.fork_failed(leg, client, RingOutcome::Unreachable);
-            }
+        let (leg, contact, rang) = (fork.leg, fork.contact, fork.rang);
+        let Some(response) = response else { return self.fork_unanswered(now_ms, client) };
+        if status != Status::REQUEST_TIMEOUT {
+            self.phone_spoke(contact);
+        }
+        if status.is_success() {
+            self.fork_accepted(now_ms, client, response);
+        } else {
+            self.fork_failed(leg, client, outcome_of(status, rang));
         }
     }
 
-    /// A phone that says nothing at all counts as unreachable until it answers or registers again.
-    fn note_silence(&mut self, client: u64) {
-        let contact = self.fork_mut(client).and_then(|fork| fork.contact);
+    /// The INVITE did not reach the phone.
+    fn fork_unanswered(&mut self, now_ms: u64, client: u64) {
+        let Some(fork) = self.fork_mut(client) else { return };
+        let (leg, contact) = (fork.leg, fork.contact);
         if let Some(contact) = contact {
-            self.registrar.failed(contact);
+            self.phone_is_gone(now_ms, contact);
         }
+        self.fork_failed(leg, client, RingOutcome::Unreachable);
     }
 
     /// RFC 3261 §13.2.2.4: each 2xx is acknowledged, each repetition again; one dialog is kept.
@@ -277,7 +283,8 @@ impl Agent {
         session: MediaSession,
         headers: &Headers,
     ) {
-        let Some(id) = self.fork_mut(client).map(|fork| fork.leg) else { return };
+        let Some(fork) = self.fork_mut(client) else { return };
+        let (id, contact) = (fork.leg, fork.contact);
         let leg = Leg {
             id,
             dialog,
@@ -287,6 +294,9 @@ impl Agent {
             session: None,
             refreshing: None,
             peer_allows_update: headers.lists(&HeaderName::Allow, "UPDATE"),
+            answers_options: contact.is_some() || headers.lists(&HeaderName::Allow, "OPTIONS"),
+            probe: None,
+            contact,
             we_called: true,
             transfer: None,
         };
@@ -308,9 +318,8 @@ impl Agent {
         let Some(fork) = self.fork_mut(client).filter(|fork| !fork.heard) else { return };
         let leg = fork.leg;
         if self.is_wanted(leg, client) {
-            self.note_silence(client);
             self.give_up_fork(now_ms, client);
-            self.fork_failed(leg, client, RingOutcome::Unreachable);
+            self.fork_unanswered(now_ms, client);
         }
     }
 
@@ -349,6 +358,8 @@ impl Agent {
         }
         cancel.headers.push(HeaderName::CSeq, "1 CANCEL");
         self.start_client(now_ms, id, flow, cancel, Purpose::Nothing);
+        let due = Due::CancelSilent { invite: client, cancel: id };
+        self.timers.arm(now_ms + self.answer_ms(), due);
     }
 }
 

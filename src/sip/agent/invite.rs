@@ -53,6 +53,7 @@ impl Agent {
         let dialled = dialled(&request.uri);
         let local = flow.local;
         let peer_allows_update = request.headers.lists(&HeaderName::Allow, "UPDATE");
+        let answers_options = request.headers.lists(&HeaderName::Allow, "OPTIONS");
         let reliable = request.headers.lists(&HeaderName::Require, "100rel");
         let pending = Pending { server, request, offer, reliable, provisional: None };
         let leg = Leg {
@@ -64,6 +65,9 @@ impl Agent {
             session: None,
             refreshing: None,
             peer_allows_update,
+            answers_options,
+            probe: None,
+            contact: None,
             we_called: false,
             transfer: None,
         };

@@ -29,7 +29,7 @@ impl Agent {
     pub(super) fn look_after_phones(&mut self, now_ms: u64) {
         self.forget_phones(now_ms);
         for contact in self.registrar.due_probes(now_ms) {
-            self.probe(now_ms, contact);
+            self.probe(now_ms, contact, PATIENCE_T1);
         }
         self.is_watching = false;
         self.watch_phones(now_ms);
@@ -47,7 +47,8 @@ impl Agent {
         });
     }
 
-    fn probe(&mut self, now_ms: u64, contact: Contact) {
+    /// Asks a phone, outside of any call; without an answer after so many T1 it is gone.
+    pub(super) fn probe(&mut self, now_ms: u64, contact: Contact, patience_t1: u64) {
         let mut request = Request::new(KnownMethod::Options, contact.uri.clone());
         let flow = contact.flow;
         let us = Uri::Sip(SipUri::new(Some("allo"), self.public_ip(flow), flow.local.port()));
@@ -63,24 +64,24 @@ impl Agent {
         headers.push(HeaderName::CSeq, "1 OPTIONS");
         headers.push(HeaderName::Accept, super::SDP);
         let client = self.send(now_ms, flow, request, Purpose::Probe(contact.id));
-        let patience_ms = self.settings.timing.t1_ms.saturating_mul(PATIENCE_T1);
+        let patience_ms = self.settings.timing.t1_ms.saturating_mul(patience_t1);
         self.timers.arm(now_ms + patience_ms, Due::ProbeMissed { client, contact: contact.id });
     }
 
     /// Any final answer shows that the phone is there; 408 may be ours, for none at all.
-    pub(super) fn probe_answered(&mut self, contact: ContactId, status: Status) {
+    pub(super) fn probe_answered(&mut self, now_ms: u64, contact: ContactId, status: Status) {
         if status == Status::REQUEST_TIMEOUT {
-            self.registrar.failed(contact);
+            self.phone_is_gone(now_ms, contact);
         } else {
             self.registrar.answered(contact);
         }
     }
 
     /// [`Due::ProbeMissed`]
-    pub(super) fn probe_missed(&mut self, client: u64, contact: ContactId) {
+    pub(super) fn probe_missed(&mut self, now_ms: u64, client: u64, contact: ContactId) {
         let is_unanswered = |client: &super::Client| client.is_unanswered();
         if self.clients.get(&client).is_some_and(is_unanswered) {
-            self.registrar.failed(contact);
+            self.phone_is_gone(now_ms, contact);
         }
     }
 }

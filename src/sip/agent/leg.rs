@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::super::dialog::Dialog;
 use super::super::message::Request;
 use super::super::offer_answer::LocalDescription;
+use super::super::registrar::ContactId;
 use super::transfer::Transfer;
 use crate::domain::LegId;
 
@@ -23,6 +24,12 @@ pub struct Leg {
     pub refreshing: Option<Refreshing>,
     /// Whether the peer named UPDATE in Allow.
     pub peer_allows_update: bool,
+    /// The peer is a registered phone, which answers, or named OPTIONS in Allow.
+    pub answers_options: bool,
+    /// Our OPTIONS that asks whether the peer is still there.
+    pub probe: Option<u64>,
+    /// The registered phone that was dialled.
+    pub contact: Option<ContactId>,
     /// The INVITE was ours, and so is the Call-ID.
     pub we_called: bool,
     /// What the peer's REFER has come to.

@@ -12,6 +12,7 @@
 //! - `outgoing`: our requests and their answers
 //! - `register`: REGISTER, and who sent a request
 //! - `keepalive`: whether registered phones are there
+//! - `liveness`: phones that die while they talk or ring
 //! - `refresh`: session timers
 //! - `identity`: who calls
 //! - `dtmf`: keys by INFO
@@ -29,6 +30,7 @@ mod incoming;
 mod invite;
 mod keepalive;
 mod leg;
+mod liveness;
 mod outgoing;
 mod refresh;
 mod register;
@@ -175,6 +177,7 @@ impl Agent {
             SipCommand::Hangup { leg } => {
                 self.hang_up(now_ms, leg, EndedBy::Plan, EndReason::HungUp);
             }
+            SipCommand::Probe { leg } => self.probe_leg(now_ms, leg),
             SipCommand::Dial(dial) => self.dial(now_ms, &dial, None),
             SipCommand::AcceptTransfer { leg } => self.accept_transfer(now_ms, leg),
             SipCommand::RefuseTransfer { leg, status } => {
@@ -202,6 +205,9 @@ impl Agent {
                 Due::RepeatProvisional { leg, rseq } => self.repeat_provisional(now_ms, leg, rseq),
                 Due::PrackMissing { leg, rseq } => self.prack_missing(now_ms, leg, rseq),
                 Due::ForkSilent { client } => self.fork_silent(now_ms, client),
+                Due::StillRinging { client } => self.ask_ringing(now_ms, client),
+                Due::CancelSilent { invite, cancel } => self.cancel_silent(now_ms, invite, cancel),
+                Due::LegSilent { leg, client } => self.leg_silent(now_ms, leg, client),
                 Due::RingTimeUp { leg } => self.ring_time_up(now_ms, leg),
                 Due::SubscriptionExpired { id, round } => {
                     self.subscription_expired(now_ms, id, round);
@@ -209,7 +215,9 @@ impl Agent {
                 Due::Refresh { leg, round } => self.refresh(now_ms, leg, round),
                 Due::SessionExpired { leg, round } => self.session_expired(now_ms, leg, round),
                 Due::WatchPhones => self.look_after_phones(now_ms),
-                Due::ProbeMissed { client, contact } => self.probe_missed(client, contact),
+                Due::ProbeMissed { client, contact } => {
+                    self.probe_missed(now_ms, client, contact);
+                }
             }
         }
     }

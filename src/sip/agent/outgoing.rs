@@ -43,7 +43,7 @@ pub(super) enum Purpose {
 
 impl Client {
     pub(super) fn is_unanswered(&self) -> bool {
-        self.machine.unanswered().is_some()
+        self.machine.awaits_answer()
     }
 }
 
@@ -249,7 +249,7 @@ impl Agent {
             Some(Purpose::Subscription(subscription)) => {
                 self.notify_answered(now_ms, *subscription, status);
             }
-            Some(Purpose::Probe(contact)) => self.probe_answered(*contact, status),
+            Some(Purpose::Probe(contact)) => self.probe_answered(now_ms, *contact, status),
             Some(Purpose::Nothing) | None => {}
         }
     }
@@ -265,6 +265,9 @@ impl Agent {
         let Some(request) = self.clients.get(&id).map(|client| &client.request) else { return };
         let Method::Known(method) = request.method else { return };
         let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        if response.is_some() {
+            self.phone_spoke(self.legs.get(&leg).and_then(|leg| leg.contact));
+        }
         match method {
             // Whatever they say, the call is over.
             KnownMethod::Bye => {
@@ -278,11 +281,13 @@ impl Agent {
             }
             KnownMethod::Update => self.refresh_answered(now_ms, id, leg, status, response),
             KnownMethod::Notify => self.transfer_notified(now_ms, id, leg),
+            KnownMethod::Options => {
+                self.leg_probed(now_ms, id, leg, status, response.is_some());
+            }
             KnownMethod::Ack
             | KnownMethod::Cancel
             | KnownMethod::Info
             | KnownMethod::Message
-            | KnownMethod::Options
             | KnownMethod::PRack
             | KnownMethod::Publish
             | KnownMethod::Refer

@@ -4,11 +4,13 @@
 //! - [`refusals`]: what is not served
 //! - [`sessions`]: session timers
 //! - [`dialled`]: calls that we make
+//! - [`liveness`]: phones that die while they talk or ring
 //! - [`transfers`]: REFER and Replaces
 //! - [`lamps`]: SUBSCRIBE and NOTIFY
 
 mod dialled;
 mod lamps;
+mod liveness;
 mod refusals;
 mod sessions;
 mod transfers;

@@ -39,6 +39,20 @@ pub enum Due {
     ForkSilent {
         client: u64,
     },
+    /// A phone has been ringing for a while: is it still there?
+    StillRinging {
+        client: u64,
+    },
+    /// Our CANCEL, and with it the INVITE, has had time enough to be answered.
+    CancelSilent {
+        invite: u64,
+        cancel: u64,
+    },
+    /// A phone has had time enough to answer this OPTIONS inside its call.
+    LegSilent {
+        leg: LegId,
+        client: u64,
+    },
     /// A phone that was dialled has rung long enough.
     RingTimeUp {
         leg: LegId,

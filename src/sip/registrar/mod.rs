@@ -119,6 +119,13 @@ impl Registrar {
         contacts
     }
 
+    /// Where this phone is reached, as long as it is registered and not cut off.
+    pub fn contact(&self, id: ContactId) -> Option<Contact> {
+        let bindings = self.phones.get(self.owners.get(&id)?)?;
+        let binding = bindings.iter().find(|binding| binding.id == id)?;
+        (binding.condition != Condition::CutOff).then(|| binding.contact())
+    }
+
     /// Whether a phone of any account was registered from this address.
     pub fn is_registered_from(&self, ip: IpAddr) -> bool {
         self.sources.contains_key(&ip.to_canonical())

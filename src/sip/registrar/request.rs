@@ -10,7 +10,7 @@ use super::CONTACTS_MAX;
 pub const EXPIRES_MIN_S: u32 = 60;
 /// A longer registration is granted for so long; also what a phone gets that asks for nothing,
 /// seconds.
-pub const EXPIRES_MAX_S: u32 = 120;
+pub const EXPIRES_MAX_S: u32 = 300;
 /// The longest Contact or Path that is kept, bytes.
 const ADDRESS_MAX: usize = 512;
 /// Proxies between a phone and here.

@@ -158,6 +158,11 @@ impl Transaction {
         }
     }
 
+    /// Whether no final answer came, wanted or not.
+    pub fn awaits_answer(&self) -> bool {
+        matches!(self.state, State::Sent { .. } | State::Proceeding { .. } | State::Abandoned)
+    }
+
     /// Nobody waits for the answer to this INVITE any more: it is not resent, and after 64·T1 no
     /// answer is expected (RFC 3261 §9.1).
     pub fn abandon(&mut self, steps: &mut Vec<Step>) {

@@ -244,8 +244,9 @@ impl Watched {
             }
             Step::TakesOver { from, to } => {
                 let talks = self.house.acd.talks.iter();
-                let whose = talks.filter(|(_, login)| **login == name(from)).map(|(call, _)| *call);
-                let Some(call) = whose.last().filter(|_| from != to) else { return };
+                let mut whose =
+                    talks.filter(|(_, login)| **login == name(from)).map(|(call, _)| *call);
+                let Some(call) = whose.next_back().filter(|_| from != to) else { return };
                 self.run(|acd, now, out| acd.takes_over(now, call, &name(from), &name(to), out));
             }
             Step::Reach { operator, caller } => {
