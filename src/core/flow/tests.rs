@@ -373,7 +373,7 @@ fn the_refuse_key_works_during_the_notice_and_in_the_line() {
         scene.pass(1_500);
         let joined = |r: &LineRequest| matches!(r, LineRequest::Join { .. });
         assert!(scene.requests.iter().any(joined));
-        assert!(scene.heard().iter().any(|heard| heard.ends_with("code/recording-paused")));
+        assert!(scene.heard().iter().any(|heard| heard.ends_with("phrase/recording-refused")));
     }
 }
 

@@ -18,7 +18,7 @@ impl Reader<'_, '_> {
         let Some(group) = group.filter(|group| self.is_group(group, script)) else { return };
         let ready = self.count_prop(node, "ready", OPERATORS_MAX);
         let busy = self.count_prop(node, "busy", OPERATORS_MAX);
-        if ready.is_none() && busy.is_none() {
+        if node.prop("ready").is_none() && node.prop("busy").is_none() {
             let hint = "write operators \"support\" ready=1, or busy=1";
             self.report.error_hint(node.head(), "how many operators are there?", hint);
         }
