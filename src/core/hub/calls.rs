@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Group, Script};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, LegId, Login, Origin, PlayId,
-    RingOutcome, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, EndReason, EndedBy, LegId, Login, Origin, RtpStatistics, Timestamp,
 };
 
 use super::super::acd::Release;
@@ -138,85 +137,7 @@ impl Hub {
         out.push(Command::Answer { leg });
     }
 
-    pub(super) fn no_room(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
-        match self.legs.get(&leg) {
-            Some(&Role::Caller(call)) => {
-                self.legs.remove(&leg);
-                if self.calls.remove(&call).is_some() {
-                    refuse_overloaded(call, leg, out);
-                }
-            }
-            Some(Role::Desk(_)) => {
-                out.push(Command::Reject { leg, why: Refusal::Overloaded });
-                self.leg_ended(now, leg, EndedBy::Server, EndReason::Busy, out);
-            }
-            Some(_) => self.unanswered(now, leg, RingOutcome::Failed, out),
-            None => {}
-        }
-    }
-
-    pub(super) fn confirmed(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
-        match self.legs.get(&leg) {
-            Some(&Role::Caller(call)) => {
-                self.with(call, now, out, |c, out| c.flow.on_confirmed(now, out));
-            }
-            Some(Role::Desk(_)) => self.desk_confirmed(now, leg, out),
-            Some(_) | None => {}
-        }
-    }
-
-    pub(super) fn key_pressed(
-        &mut self,
-        now: Timestamp,
-        leg: LegId,
-        key: Key,
-        source: KeySource,
-        out: &mut Vec<Command>,
-    ) {
-        match self.legs.get(&leg) {
-            Some(&Role::Caller(call)) => self.with(call, now, out, |c, out| {
-                out.push(Command::Record { call, fact: CallFact::Key { key, source } });
-                c.flow.on_key(now, key, out);
-            }),
-            Some(_) => self.phone_key(leg, key, out),
-            None => {}
-        }
-    }
-
-    pub(super) fn play_ended(
-        &mut self,
-        now: Timestamp,
-        leg: LegId,
-        play: PlayId,
-        cut_after_ms: Option<u64>,
-        out: &mut Vec<Command>,
-    ) {
-        match self.legs.get(&leg) {
-            Some(&Role::Caller(call)) => self.with(call, now, out, |c, out| {
-                c.flow.on_play_ended(now, play, cut_after_ms, out);
-            }),
-            Some(Role::Rung(_)) => self.whispered(now, leg, out),
-            Some(Role::Desk(_)) => self.desk_told(leg, out),
-            Some(_) | None => {}
-        }
-    }
-
-    pub(super) fn leg_ended(
-        &mut self,
-        now: Timestamp,
-        leg: LegId,
-        by: EndedBy,
-        reason: EndReason,
-        out: &mut Vec<Command>,
-    ) {
-        match self.legs.get(&leg) {
-            Some(&Role::Caller(call)) => self.caller_ended(now, call, by, reason, out),
-            Some(_) => self.phone_ended(now, leg, by, out),
-            None => {}
-        }
-    }
-
-    fn caller_ended(
+    pub(super) fn caller_ended(
         &mut self,
         now: Timestamp,
         call: CallId,
@@ -315,7 +236,7 @@ impl Hub {
 }
 
 /// A call that the plan would take and the server can't.
-fn refuse_overloaded(call: CallId, leg: LegId, out: &mut Vec<Command>) {
+pub(super) fn refuse_overloaded(call: CallId, leg: LegId, out: &mut Vec<Command>) {
     let fact = CallFact::Ended { by: EndedBy::Server, reason: EndReason::Busy };
     out.extend([Command::Reject { leg, why: Refusal::Overloaded }, Command::Record { call, fact }]);
 }

@@ -10,6 +10,7 @@ use super::Hub;
 use super::calls::{Offered, Stay};
 use super::legs::{Desk, Errand, Receiver, Role};
 use super::line::{shown_number, transferred};
+use super::talk::Talk;
 
 /// How long a phone rings for a caller who is sent on.
 const RING_MS: u64 = 30_000;
@@ -294,5 +295,73 @@ impl Hub {
         self.connect(now, call, leg, Some(second), out);
         let (by, reason) = (EndedBy::Operator, EndReason::HungUp);
         out.push(Command::Hangup { leg: replaced, by, reason });
+    }
+
+    pub(super) fn receiver_answered(
+        &mut self,
+        now: Timestamp,
+        leg: LegId,
+        receiver: Receiver,
+        out: &mut Vec<Command>,
+    ) {
+        let Receiver { call, operator, by } = receiver;
+        let Some(entry) = self.calls.get_mut(&call) else {
+            let (by, reason) = (EndedBy::Caller, EndReason::HungUp);
+            return out.push(Command::Hangup { leg, by, reason });
+        };
+        let caller = entry.leg;
+        let (group, first) = match &entry.stay {
+            Stay::Talking(talk) => (talk.group.clone(), talk.operator.clone()),
+            Stay::Waiting { .. } | Stay::Alone => (None, None),
+        };
+        let first_is_there = matches!(&entry.stay, Stay::Talking(Talk { phone: Some(_), .. }));
+        self.stop_recording(call, out);
+        self.unbridge(caller, out);
+        self.with(call, now, out, |c, out| c.flow.on_held(now, false, out));
+        if let Some(first) = first.filter(|_| first_is_there) {
+            self.acd.talk_ended(now, &first, &mut self.acts);
+        }
+        if let Some(operator) = &operator {
+            self.acd.talk_began(now, operator, call, group, &mut self.acts);
+        }
+        self.connect(now, call, leg, operator.clone(), out);
+        if let Some(operator) = &operator {
+            self.own_call_ended(now, operator);
+        }
+        self.finish_transfer(by, true, out);
+    }
+
+    /// Whom the transfer led to is not there: back to the first operator, or to the line.
+    pub(super) fn receiver_lost(
+        &mut self,
+        now: Timestamp,
+        receiver: &Receiver,
+        out: &mut Vec<Command>,
+    ) {
+        if let Some(operator) = &receiver.operator {
+            self.own_call_ended(now, operator);
+        }
+        let call = receiver.call;
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let caller = entry.leg;
+        let Stay::Talking(talk) = &mut entry.stay else { return };
+        talk.receiver = None;
+        let (phone, group) = (talk.phone, talk.group.clone());
+        self.with(call, now, out, |c, out| c.flow.on_held(now, false, out));
+        match phone {
+            Some(phone) => {
+                out.push(Command::EndTransfer { leg: receiver.by, succeeded: false });
+                self.bridge(caller, phone, out);
+            }
+            None => {
+                self.with(call, now, out, |c, out| {
+                    c.stay = Stay::Alone;
+                    c.flow.on_operator_lost(now, out);
+                });
+                if let Some(group) = group {
+                    self.back_to_line(now, call, group, out);
+                }
+            }
+        }
     }
 }

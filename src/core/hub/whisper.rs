@@ -1,0 +1,49 @@
+//! What operators are told by a voice: before a caller is connected, and after a code.
+
+use crate::domain::{CallId, LegId, Login, PlayId, RecordingId, Timestamp};
+use crate::speech::{Format, Value};
+
+use super::super::event::Command;
+use super::Hub;
+use super::calls::Stay;
+
+impl Hub {
+    /// What an operator hears before the caller: the group and how long the caller waited, for
+    /// those who want it; a beep, for those whose phone picked up by itself.
+    pub(super) fn whisper(
+        &self,
+        now: Timestamp,
+        call: CallId,
+        operator: &Login,
+    ) -> Vec<RecordingId> {
+        let Some(operator) = self.operators.get(operator) else { return Vec::new() };
+        let mut said = Vec::new();
+        if operator.auto_answer {
+            said.push(RecordingId::new("tone/beep"));
+        }
+        let group = match self.calls.get(&call).map(|entry| &entry.stay) {
+            Some(Stay::Waiting { group: Some(group) }) if operator.whisper => group,
+            _ => return said,
+        };
+        said.push(RecordingId::new(format!("whisper/group-{}", group.name)));
+        if let Some(waited_ms) = self.acd.waited_ms(now, call) {
+            let language = self.phone_language();
+            let today = self.today(now);
+            let waited = Value::Duration(waited_ms);
+            if let Ok(spoken) =
+                crate::speech::speak(language, Format::Duration, &waited, today, &self.catalogue)
+            {
+                said.push(RecordingId::new("whisper/waited"));
+                said.extend(spoken.recordings);
+            }
+        }
+        said
+    }
+
+    /// Says something on a phone of ours. What the catalogue lacks is left out.
+    pub(super) fn say_to_phone(&self, leg: LegId, mut recordings: Vec<RecordingId>) -> Command {
+        let language = self.phone_language();
+        recordings.retain(|id| self.catalogue.text(language, id).is_some());
+        Command::Play { leg, play: PlayId(0), language, recordings }
+    }
+}
