@@ -231,10 +231,7 @@ impl Hub {
             Role::Desk(desk) => desk.operator == *operator,
             Role::Colleague { operator: colleague, .. } => colleague.as_ref() == Some(operator),
             Role::Receiver(receiver) => receiver.operator.as_ref() == Some(operator),
-            Role::Caller(_)
-            | Role::Rung(_)
-            | Role::Talker { .. }
-            | Role::AfterTalk { .. } => false,
+            Role::Caller(_) | Role::Rung(_) | Role::Talker { .. } | Role::AfterTalk { .. } => false,
         });
         self.acd.set_own_call(now, operator, is_up, &mut self.acts);
     }
