@@ -145,7 +145,7 @@ async fn the_report_and_the_reasons_agree_with_what_the_phones_saw() {
     ] {
         assert_eq!(total[figure], seen, "{figure}: {total:#}");
     }
-    let levels: Vec<Value> = total["levels"].as_array().unwrap().to_vec();
+    let levels = total["levels"].as_array().unwrap().clone();
     let level = |formula: &str| {
         let level = levels.iter().find(|level| level["formula"] == formula).unwrap();
         (level["numerator"].clone(), level["denominator"].clone())
