@@ -4,6 +4,7 @@ mod desks;
 mod lost;
 mod stop;
 mod topics;
+mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -371,113 +372,6 @@ fn of_all_phones_that_ring_one_wins() {
 }
 
 #[test]
-fn codes_log_in_and_out_and_pause_and_are_confirmed() {
-    let mut house = House::with(&["anna"], |_| ());
-    for (code, said, check) in [
-        ("*45", "code/logged-out", "Offline"),
-        ("*45", "code/logged-in", "Ready"),
-        ("*46*lunch", "code/paused", "Paused"),
-        ("*46", "code/unpaused", "Ready"),
-        ("*49", "code/not-allowed", "Ready"),
-        ("*77", "code/unknown", "Ready"),
-        ("*45*2", "code/logged-out", "Ready"),
-        ("*45*nosuch", "code/not-allowed", "Ready"),
-    ] {
-        let desk = house.dial("anna", code);
-        assert_eq!(house.heard(desk.leg), [said], "{code}");
-        house.pass(1_000);
-        assert_eq!(house.hung_up.last(), Some(&desk.leg), "{code}");
-        assert!(format!("{:?}", house.state("anna")).starts_with(check), "{code}");
-    }
-    assert!(house.hub.legs.is_empty());
-}
-
-#[test]
-fn codes_need_an_account() {
-    let mut house = House::with(&["anna"], |_| ());
-    let leg = house.offer("*45", CallerId::Anonymous, None).leg;
-    let why = Refusal::Unauthenticated;
-    assert_eq!(house.commands.last(), Some(&Command::Reject { leg, why }));
-}
-
-#[test]
-fn wrap_up_is_lengthened_and_ended_by_code() {
-    let mut house = House::with(&["anna"], |_| ());
-    let caller = house.customer("+79161112233");
-    house.pick_up("anna");
-    house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
-    house.dial("anna", "*48");
-    house.pass(21_000);
-    assert!(matches!(house.state("anna"), OperatorState::WrapUp { .. }));
-    house.dial("anna", "*49");
-    house.pass(2_000);
-    assert!(matches!(house.state("anna"), OperatorState::Ready { .. }));
-}
-
-#[test]
-fn operators_call_each_other_and_are_not_rung_meanwhile() {
-    let mut house = House::with(&["anna", "boris"], |_| ());
-    let desk = house.offer("202", CallerId::Other("anna".to_owned()), Some(login("anna")));
-    assert_eq!(house.rings(), ["boris"]);
-    let phone = house.pick_up("boris");
-    assert!(house.commands.contains(&Command::Answer { leg: desk.leg }));
-    assert!(house.hear_each_other(desk.leg, phone));
-    let caller = house.customer("+79161112233");
-    assert!(house.rings().is_empty());
-    house.end(desk.leg, HUNG_UP.0, HUNG_UP.1);
-    assert_eq!(house.hung_up, [phone]);
-    assert_eq!(house.rings().len(), 1);
-    let _ = caller;
-}
-
-#[test]
-fn a_blind_transfer_brings_the_caller_to_the_colleague() {
-    let mut house = House::with(&["anna", "boris"], |_| ());
-    let caller = house.customer("+79161112233");
-    let first = house.pick_up("anna");
-    let target = TransferTarget::Dialled("202".to_owned());
-    house.tell(Event::TransferAsked { leg: first, target });
-    assert_eq!(house.rings(), ["boris"]);
-    house.pass(4_000);
-    let second = house.pick_up("boris");
-    assert!(house.hear_each_other(caller.leg, second));
-    assert!(house.commands.contains(&Command::EndTransfer { leg: first, succeeded: true }));
-    assert_eq!(house.hung_up, [first]);
-    assert!(matches!(house.state("anna"), OperatorState::WrapUp { .. }));
-    house.end(second, HUNG_UP.0, HUNG_UP.1);
-    assert!(house.hung_up.contains(&caller.leg));
-    assert!(matches!(house.state("boris"), OperatorState::WrapUp { .. }));
-}
-
-#[test]
-fn a_transfer_that_nobody_takes_comes_back() {
-    let mut house = House::with(&["anna", "boris"], |_| ());
-    let caller = house.customer("+79161112233");
-    let first = house.pick_up("anna");
-    let target = TransferTarget::Dialled("202".to_owned());
-    house.tell(Event::TransferAsked { leg: first, target });
-    let dial = house.ringing.remove(&login("boris")).unwrap();
-    house.tell(Event::Unanswered { leg: dial.leg, outcome: RingOutcome::NoAnswer });
-    assert!(house.commands.contains(&Command::EndTransfer { leg: first, succeeded: false }));
-    assert!(house.hear_each_other(caller.leg, first));
-}
-
-#[test]
-fn a_caller_is_sent_to_another_group_by_its_name_or_number() {
-    for dialled in ["sales", "600"] {
-        let mut house = House::with(&["anna", "boris"], |_| ());
-        let caller = house.customer("+79161112233");
-        let first = house.pick_up("anna");
-        let target = TransferTarget::Dialled(dialled.to_owned());
-        house.tell(Event::TransferAsked { leg: first, target });
-        assert!(house.hung_up.contains(&first));
-        house.pass(2_000);
-        let second = house.pick_up("boris");
-        assert!(house.hear_each_other(caller.leg, second), "{dialled}");
-    }
-}
-
-#[test]
 fn who_is_on_hold_does_not_hear_what_the_phone_itself_plays() {
     let mut house = House::with(&["anna"], |_| ());
     let caller = house.customer("+79161112233");
@@ -486,69 +380,6 @@ fn who_is_on_hold_does_not_hear_what_the_phone_itself_plays() {
     assert!(!house.hear_each_other(caller.leg, phone));
     house.tell(Event::Held { leg: phone, is_held: false });
     assert!(house.hear_each_other(caller.leg, phone));
-}
-
-#[test]
-fn what_may_not_be_dialled_is_no_target_of_a_transfer() {
-    let mut house = House::with(&["anna"], |_| ());
-    let caller = house.customer("+79161112233");
-    let first = house.pick_up("anna");
-    for dialled in ["+79990001122", "nosuch", "999", "*45"] {
-        let target = TransferTarget::Dialled(dialled.to_owned());
-        house.tell(Event::TransferAsked { leg: first, target });
-        let refused = Command::RefuseTransfer { leg: first };
-        assert_eq!(house.commands.last(), Some(&refused), "{dialled}");
-    }
-    assert!(house.hear_each_other(caller.leg, first));
-}
-
-#[test]
-fn an_attended_transfer_joins_the_caller_with_the_colleague_who_was_asked() {
-    for referred in [0, 1] {
-        let mut house = House::with(&["anna", "boris"], |_| ());
-        let caller = house.customer("+79161112233");
-        let first = house.pick_up("anna");
-        house.tell(Event::Held { leg: first, is_held: true });
-        let desk = house.offer("202", CallerId::Other("anna".to_owned()), Some(login("anna")));
-        let second = house.pick_up("boris");
-        house.tell(Event::Confirmed { leg: desk.leg });
-        let legs = [first, desk.leg];
-        let (leg, target) = (legs[referred], TransferTarget::Leg(legs[1 - referred]));
-        house.tell(Event::TransferAsked { leg, target });
-        assert!(house.hear_each_other(caller.leg, second));
-        assert!(house.hung_up.contains(&first) && house.hung_up.contains(&desk.leg));
-        assert!(!house.hung_up.contains(&second) && !house.hung_up.contains(&caller.leg));
-        assert!(matches!(house.state("anna"), OperatorState::WrapUp { .. }));
-        assert!(matches!(house.state("boris"), OperatorState::Talking { .. }));
-        house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
-        assert!(house.hung_up.contains(&second));
-        assert!(matches!(house.state("boris"), OperatorState::WrapUp { .. }));
-    }
-}
-
-#[test]
-fn a_supervisor_listens_whispers_and_joins_in_and_nobody_else_may() {
-    let mut house = House::with(&["anna", "vera", "boris"], |_| ());
-    house.customer("+79161112233");
-    let talking = house.pick_up("anna");
-    let desk = house.dial("vera", "*33201");
-    assert_eq!(house.heard(desk.leg), ["code/listening"]);
-    house.pass(1_000);
-    for (key, mode) in [
-        (None, Monitoring::Listen),
-        (Some('2'), Monitoring::Whisper),
-        (Some('3'), Monitoring::Barge),
-        (Some('1'), Monitoring::Listen),
-    ] {
-        if let Some(key) = key.map(|c| Key::try_from(c).unwrap()) {
-            let source = KeySource::Event;
-            house.tell(Event::KeyPressed { leg: desk.leg, key, source });
-        }
-        let monitor = Command::Monitor { supervisor: desk.leg, operator: talking, mode };
-        assert_eq!(house.commands.last(), Some(&monitor));
-    }
-    let refused = house.dial("boris", "*33201");
-    assert_eq!(house.heard(refused.leg), ["code/not-allowed"]);
 }
 
 #[test]
