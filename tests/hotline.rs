@@ -336,7 +336,10 @@ async fn calls_are_kept_through_sigterm_and_told_apart_after_a_crash() {
     assert_eq!(why, "refused with 503");
     running.hang_up().await;
     assert!(server.ended().await.success(), "{}", server.log());
-    let listed = calls(&server);
+    // A call that came in the very moment of the signal is written down as refused.
+    let (refused, listed): (Vec<_>, Vec<_>) =
+        calls(&server).into_iter().partition(|call| call["end-reason"] == "busy");
+    assert!(refused.len() <= 1, "{refused:#?}");
     assert_eq!(listed.len(), 2, "{listed:#?}");
     assert!(listed.iter().all(|call| call["ended-by"] == "caller"), "{listed:#?}");
 

@@ -46,14 +46,26 @@ impl Phone {
     }
 
     /// Speaks until the other hears it, which means that they are joined; says the first packet.
+    /// Before that the other hears silence; what is said in the moment of joining, nobody does.
     fn speak_until_heard(&mut self, other: &Phone, audio: &[u8]) -> Heard {
-        loop {
+        // Patience, in tenths of a second.
+        for _ in 0..50 {
             self.say(audio);
-            let heard = other.hear();
-            if other.is_sound(&heard) {
-                return heard;
+            if other.waits_for_packet(Duration::from_millis(100)) {
+                let heard = other.hear();
+                if other.is_sound(&heard) {
+                    return heard;
+                }
             }
         }
+        panic!("nothing is heard");
+    }
+
+    fn waits_for_packet(&self, within: Duration) -> bool {
+        self.rtp.set_read_timeout(Some(within)).unwrap();
+        let comes = self.rtp.peek(&mut [0; 1]).is_ok();
+        self.rtp.set_read_timeout(Some(PATIENCE)).unwrap();
+        comes
     }
 
     /// Throws away what comes until nothing has come for 100 ms: no frames are sent.
