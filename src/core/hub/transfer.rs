@@ -70,7 +70,11 @@ impl Hub {
         let to = second.as_ref().map_or_else(String::new, ToString::to_string);
         out.extend(operator.clone().map(|by| transferred(call, by, to, true)));
         if !is_up {
-            return self.hand_ringing_over(now, call, leg, (consult, colleague), second, out);
+            if leg == consult {
+                out.push(Command::EndTransfer { leg, succeeded: true });
+            }
+            let legs = (with_caller, consult, colleague);
+            return self.hand_ringing_over(now, call, legs, second, out);
         }
         self.stop_recording(call, out);
         self.unbridge(consult, out);
@@ -95,8 +99,7 @@ impl Hub {
         &mut self,
         now: Timestamp,
         call: CallId,
-        by: LegId,
-        (consult, colleague): (LegId, LegId),
+        (by, consult, colleague): (LegId, LegId, LegId),
         operator: Option<Login>,
         out: &mut Vec<Command>,
     ) -> Option<()> {
@@ -110,6 +113,8 @@ impl Hub {
         }
         self.unbridge(caller, out);
         self.with(call, now, out, |c, out| c.flow.on_held(now, true, out));
+        let (by, reason) = (EndedBy::Operator, EndReason::HungUp);
+        out.push(Command::Hangup { leg: consult, by, reason });
         Some(())
     }
 

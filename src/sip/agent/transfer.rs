@@ -73,8 +73,9 @@ impl Agent {
             }
             if let Some(replaces) = Replaces::of_uri(uri).map_err(|_| Status::BAD_REQUEST)? {
                 let other = self.leg_replaced(&replaces).filter(|other| other.id != id);
-                let up = other.filter(|other| matches!(other.stage, Stage::Up));
-                return up.map(|up| TransferTarget::Leg(up.id)).ok_or(Status::FORBIDDEN);
+                // One that still rings is handed over with its ringing.
+                let alive = other.filter(|other| !matches!(other.stage, Stage::Ending));
+                return alive.map(|leg| TransferTarget::Leg(leg.id)).ok_or(Status::FORBIDDEN);
             }
         }
         let user = dialled(uri);

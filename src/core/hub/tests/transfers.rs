@@ -86,3 +86,25 @@ fn an_attended_transfer_joins_the_caller_with_the_colleague_who_was_asked() {
         assert!(matches!(house.state("boris"), OperatorState::WrapUp { .. }));
     }
 }
+
+#[test]
+fn a_colleague_who_still_rings_when_the_caller_is_handed_over_rings_on_for_the_caller() {
+    for referred in [0, 1] {
+        let mut house = House::with(&["anna", "boris"], |_| ());
+        let caller = house.customer("+79161112233");
+        let first = house.pick_up("anna");
+        let desk = house.offer("202", CallerId::Other("anna".to_owned()), Some(login("anna")));
+        let legs = [first, desk.leg];
+        let (leg, target) = (legs[referred], TransferTarget::Leg(legs[1 - referred]));
+        house.tell(Event::TransferAsked { leg, target });
+        assert!(house.hung_up.contains(&desk.leg));
+        assert_eq!(house.rings(), ["boris"]);
+        let second = house.pick_up("boris");
+        assert!(house.hear_each_other(caller.leg, second));
+        assert!(house.hung_up.contains(&first));
+        assert!(house.commands.contains(&Command::EndTransfer { leg, succeeded: true }));
+        house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
+        assert!(house.hung_up.contains(&second));
+        assert!(house.hub.legs.is_empty() && house.hub.bridges.is_empty());
+    }
+}
