@@ -1,11 +1,11 @@
 //! `allo operator`: the people who take calls, from hiring to pausing. Works while the server runs,
 //! which takes changes over within seconds.
 //!
-//! - [`fields`]: what options and CSV cells say of an operator
-//! - [`phone`]: passwords, and what a softphone must be set to
-//! - [`listing`]: the table of `list`
-//! - [`sheet`]: the CSV file of `import`
-//! - [`attendance`]: what `login`, `logout`, `pause`, `unpause` do
+//! - `fields`: what options and CSV cells say of an operator
+//! - `phone`: passwords, and what a softphone must be set to
+//! - `listing`: the table of `list`
+//! - `sheet`: the CSV file of `import`
+//! - `attendance`: what `login`, `logout`, `pause`, `unpause` do
 
 mod attendance;
 mod fields;

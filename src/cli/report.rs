@@ -1,8 +1,8 @@
 //! `allo report`: the service level of a day or more, each figure with its formula, numerator and
 //! denominator, and on demand the calls behind it.
 //!
-//! - [`period`]: `today`, `week`, `2026-11-01..2026-11-07` → moments
-//! - [`shown`]: figures → table, CSV, JSON
+//! - `period`: `today`, `week`, `2026-11-01..2026-11-07` → moments
+//! - `shown`: figures → table, CSV, JSON
 
 mod period;
 mod shown;

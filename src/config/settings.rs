@@ -151,7 +151,7 @@ pub struct Web {
     pub listen: SocketAddr,
     /// What clients must show for everything but /health: the header "Authorization: Bearer TOKEN".
     /// At least 16 characters, for example from `openssl rand -hex 24`. Not set: nothing is asked for,
-    /// which is allowed on 127.0.0.1 and [::1] only.
+    /// which is allowed on 127.0.0.1 and ::1 only.
     #[schemars(with = "String")]
     #[serde(with = "text_option", skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,

@@ -1,7 +1,7 @@
 //! What outlives the process: call records, operators, what callers heard.
 //!
 //! - [`calls`]: reading call records
-//! - [`lost`]: closing those that a crash left open
+//! - `lost`: closing those that a crash left open
 //! - [`writer`]: writing them in batches without ever holding up a call
 //! - [`visits`]: stays in the line and conversations, which reports count
 //! - [`operators`]: the people who take calls, and whether they want calls now

@@ -5,17 +5,17 @@
 //! After each of them no free operator is left beside a waiting caller whom this operator may take.
 //!
 //! - [`border`]: what the line is told and what it asks for
-//! - [`operators`]: what is known of each operator, and whether this one is free
+//! - `operators`: what is known of each operator, and whether this one is free
 //! - [`line`]: callers, their order, and where each of them waits to be seen
-//! - [`places`]: places kept for callers who hung up, or who asked to be called back
-//! - [`joining`]: a caller enters the line, and leaves it
-//! - [`attendance`]: log in, log out, pause, phones
-//! - [`ringing`]: what becomes of an offer
-//! - [`talking`]: conversations, hold, transfer and wrap-up
-//! - [`matching`]: who is rung for whom
+//! - `places`: places kept for callers who hung up, or who asked to be called back
+//! - `joining`: a caller enters the line, and leaves it
+//! - `attendance`: log in, log out, pause, phones
+//! - `ringing`: what becomes of an offer
+//! - `talking`: conversations, hold, transfer and wrap-up
+//! - `matching`: who is rung for whom
 //! - [`decision`]: what was found of each operator, as a value
-//! - [`estimate`]: how long a caller will probably still wait
-//! - [`invariants`]: what must always hold, and how it is put right
+//! - `estimate`: how long a caller will probably still wait
+//! - `invariants`: what must always hold, and how it is put right
 
 pub mod border;
 pub mod decision;

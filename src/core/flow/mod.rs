@@ -8,7 +8,7 @@
 //! - `say`: recordings and values
 //! - `ask`: digits
 //! - `lookup`: questions to the CRM
-//! - [`line`]: the line of a group, and the conversation that it leads to
+//! - [`line`](mod@line): the line of a group, and the conversation that it leads to
 //! - `comfort`: what callers hear while they wait; `callback`: those who would rather be called back
 //! - `introduction`: how the caller is introduced to operators
 

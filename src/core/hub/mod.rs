@@ -1,14 +1,14 @@
 //! All calls and legs, their timers, and the only place where the cores meet.
 //!
-//! - [`phones`]: what happens at a phone finds what its leg is there for ([`legs`])
-//! - [`calls`]: callers, from the offer to the last word of their media
-//! - [`line`](mod@line): what a caller's walk asks of the lines, and what the lines ask of the phones
-//! - [`whisper`]: what operators are told by a voice
-//! - [`talk`]: a caller and an operator hear each other: hold, the end, a broken connection
-//! - [`desk`]: an operator's phone calls: colleagues, and the codes of [`codes`]
-//! - [`recording`]: conversations are written down
-//! - [`topic`]: what a conversation was about
-//! - [`transfer`]: a caller is sent on
+//! - `phones`: what happens at a phone finds what its leg is there for (`legs`)
+//! - `calls`: callers, from the offer to the last word of their media
+//! - `line`: what a caller's walk asks of the lines, and what the lines ask of the phones
+//! - `whisper`: what operators are told by a voice
+//! - `talk`: a caller and an operator hear each other: hold, the end, a broken connection
+//! - `desk`: an operator's phone calls: colleagues, and the codes of `codes`
+//! - `recording`: conversations are written down
+//! - `topic`: what a conversation was about
+//! - `transfer`: a caller is sent on
 //! - [`snapshot`]: how things stand, for those who watch
 //! - `ids`, `tips`, `today`: identifiers; which tips were heard; the figures of the day
 

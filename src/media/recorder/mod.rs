@@ -5,9 +5,9 @@
 //! - `writer`: the file
 //! - [`keeping`]: how long recordings are kept
 //!
-//! A leg that is recorded has a [`Tap`], which puts each packet of its peer into a bounded queue.
+//! A leg that is recorded has a `Tap`, which puts each packet of its peer into a bounded queue.
 //! If the queue is full, because the disk is too slow, the packet is missing in the file, and the
-//! note says so. What concerns a whole recording (its end, its pauses) is in its [`Ticket`], so
+//! note says so. What concerns a whole recording (its end, its pauses) is in its `Ticket`, so
 //! that it can neither be lost nor come too late.
 
 pub mod keeping;
