@@ -318,6 +318,15 @@ impl EventLoop {
                     task.abort();
                 }
             }
+            Command::StartMessage { .. }
+            | Command::StopMessage { .. }
+            | Command::StorePromise(_)
+            | Command::StoreAttempt(_)
+            | Command::StoreRating { .. }
+            | Command::Forbid { .. }
+            | Command::ShopEventTaken { .. }
+            | Command::WriteCrm { .. }
+            | Command::ShowPromise { .. } => {}
             Command::Record { call, fact } => self.record(call, fact),
             Command::ShowOperator { operator, state } => {
                 self.out.watch.on_operator(self.clock.now(), operator, state);
@@ -359,7 +368,7 @@ impl EventLoop {
                 let local = self.phones.get(&login).copied();
                 (Some(sip::Destination::Account(login)), local)
             }
-            Destination::Number(number) => {
+            Destination::Number { number, trunks: _ } => {
                 (self.out.outside.uri(&number).map(sip::Destination::Uri), None)
             }
         };

@@ -3,7 +3,7 @@
 //! Events are facts and may come late: an event about a call, a play or a lookup that is over is
 //! ignored. A command that fails comes back as an event with the same id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::acd::OperatorState;
 use crate::dialplan::Plan;
 use crate::domain::{
-    Attendance, CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language,
-    LegId, Login, LookupId, Operator, Order, PhoneNumber, PhoneState, PlayId, RecordingId,
-    RecordingNote, RingOutcome, RtpStatistics, Visit,
+    Attempt, Attendance, Calendar, CallFact, CallId, CallerId, Customer, DoNotCall, EndReason,
+    EndedBy, Key, KeySource, Language, LegId, Login, LookupId, Operator, Order, PhoneNumber,
+    PhoneState, PlayId, Promise, PromiseId, Rating, RecordingId, RecordingNote, RingOutcome,
+    RtpStatistics, ShopEvent, Timestamp, Visit,
 };
 use crate::speech::Catalogue;
 
@@ -124,6 +125,48 @@ pub enum Event {
     TipsRemembered {
         heard: Vec<(String, RecordingId)>,
     },
+    /// What is owed to customers, as the database knows it, and whom robots called lately. Once, at
+    /// the start.
+    PromisesRemembered {
+        promises: Vec<Promise>,
+        called: Vec<Called>,
+    },
+    /// A promise is in the database: from now on it survives anything.
+    PromiseStored {
+        promise: PromiseId,
+    },
+    /// An attempt is in the database: the customer may be dialled.
+    AttemptStored {
+        promise: PromiseId,
+        number: u32,
+    },
+    /// A rating is in the database.
+    RatingStored {
+        call: CallId,
+    },
+    /// Who is not to be called, as the database knows it now.
+    DoNotCallReplaced {
+        list: BTreeSet<DoNotCall>,
+    },
+    /// Something happened in the shop. Comes back as `ShopEventTaken`.
+    ShopEvents {
+        events: Vec<ShopEvent>,
+    },
+    /// An admin stopped a robot, or lets it go on.
+    RobotSwitched {
+        name: String,
+        is_stopped: bool,
+    },
+    /// How many calls to numbers outside may be up, and begun in a second, over all trunks that work
+    /// now; 0: none.
+    TrunksChanged {
+        calls_max: u32,
+        starts_per_second: u32,
+    },
+    /// The wall clock was set, or a rehearsal begins.
+    CalendarSet {
+        calendar: Calendar,
+    },
     /// New calls follow this plan; running calls keep theirs.
     PlanReplaced {
         plan: Arc<Plan>,
@@ -159,6 +202,16 @@ pub enum Command {
         play: PlayId,
         language: Language,
         recordings: Vec<RecordingId>,
+    },
+    /// Writes down what a caller says, until `StopMessage`, for at most so long. Comes back as
+    /// `Recorded`.
+    StartMessage {
+        call: CallId,
+        leg: LegId,
+        max_ms: u64,
+    },
+    StopMessage {
+        leg: LegId,
     },
     /// Cuts what is heard and forgets what was still to be played.
     StopPlaying {
@@ -224,6 +277,35 @@ pub enum Command {
         caller: String,
         tip: RecordingId,
     },
+    /// Keeps a promise as it stands now; comes back as `PromiseStored`.
+    StorePromise(Box<Promise>),
+    /// Keeps an attempt: at its beginning, which comes back as `AttemptStored`, and with its outcome.
+    StoreAttempt(Attempt),
+    /// Keeps a rating; comes back as `RatingStored`.
+    StoreRating {
+        call: CallId,
+        rating: Rating,
+    },
+    /// The customer wants no more such calls. Keeps it, and who said so: `key 9 in CALL`.
+    Forbid {
+        forbidden: DoNotCall,
+        source: String,
+    },
+    /// This event of the shop was seen to; a promise that came of it is stored before.
+    ShopEventTaken {
+        key: String,
+    },
+    /// Writes something back into the CRM, with a row for the audit.
+    WriteCrm {
+        call: CallId,
+        phone: PhoneNumber,
+        write: CrmWrite,
+    },
+    /// Tells those who watch how a promise stands.
+    ShowPromise {
+        promise: Box<Promise>,
+        news: PromiseNews,
+    },
     LookUp {
         call: CallId,
         lookup: LookupId,
@@ -270,7 +352,7 @@ pub enum Refusal {
 pub struct Dial {
     pub leg: LegId,
     pub to: Destination,
-    /// Whose number the phone shows.
+    /// Whose number the phone shows. Empty, for a number outside: that of the trunk.
     pub from: String,
     /// What the phone shows beside the number.
     pub display: Option<String>,
@@ -283,8 +365,40 @@ pub struct Dial {
 pub enum Destination {
     /// All phones of an operator.
     Operator(Login),
-    /// A number of the outside world.
-    Number(PhoneNumber),
+    /// A number of the outside world, by these trunks, the preferred one first; none: by any.
+    Number { number: PhoneNumber, trunks: Vec<String> },
+}
+
+/// A robot called a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    pub phone: PhoneNumber,
+    /// The robot's name in the plan.
+    pub robot: String,
+    pub at: Timestamp,
+}
+
+/// What is written back into the CRM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrmWrite {
+    /// Points for the customer, and why.
+    Bonus { points: i64, reason: String },
+    /// What the customer decided about an order.
+    OrderStatus { order: String, status: String },
+}
+
+/// What happened to a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromiseNews {
+    Made,
+    Changed,
+    /// It will be late unless somebody sees to it.
+    Late,
+    /// The due time passed.
+    Overdue,
+    Over,
 }
 
 /// Where a phone wants its peer to go.

@@ -6,6 +6,7 @@
 //! - [`flow`]: one call's walk through the plan
 //! - [`knowledge`]: what a call knows of its caller; the names that a plan may use
 //! - [`condition`]: whether an `if` holds
+//! - [`promises`]: what customers are owed, and when it is tried
 //! - [`service_level`]: what reports count, from stays in the line and conversations
 
 pub mod acd;
@@ -14,6 +15,7 @@ pub mod event;
 pub mod flow;
 pub mod hub;
 pub mod knowledge;
+pub mod promises;
 pub mod service_level;
 
 pub use event::{Command, Event, LookupAnswer, LookupRequest};

@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::dialplan::expression::{Condition, Operand};
-use crate::dialplan::plan::{
-    Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement, TransferTo,
-};
+use crate::dialplan::plan::{Ask, Block, Dialled, Entry, Lookup, Menu, Piece, Script, Statement};
 use crate::domain::{
     CallFact, CallId, CallerId, Customer, EndReason, EndedBy, Key, KeySource, Language, LegId,
     LookupId, Order, PhoneNumber, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
@@ -95,18 +93,14 @@ fn plan() -> Plan {
     };
     let circle = block(vec![Statement::Go("circle".to_owned())]);
     let script = Script {
-        name: "hotline".to_owned(),
-        language: Language::Russian,
         timezone: TimeZone::get("Europe/Moscow").unwrap(),
-        transfer_to: TransferTo::default(),
-        hours: BTreeMap::new(),
         entries: vec![entry, circle.clone()],
         steps: BTreeMap::from([
             ("other-order".to_owned(), other_order),
             ("circle".to_owned(), circle),
         ]),
         menus: BTreeMap::from([("main".to_owned(), main)]),
-        groups: BTreeMap::new(),
+        ..Script::named("hotline")
     };
     let entry = |block| Entry { script: "hotline".to_owned(), block };
     let public = PhoneNumber::parse("+78003334455", Region::default()).unwrap();

@@ -127,7 +127,7 @@ impl Drawing<'_> {
                 self.edge(from.node, &to, label);
             }
             Statement::Promise(promise) => {
-                let to = format!("{}_promise_{}", self.prefix, identifier(&promise.kind));
+                let to = format!("{}_promise_{}", self.prefix, identifier(promise.kind.name()));
                 self.node(&to, "[/\"", &format!("promise {}", promise.kind), "\"/]");
                 self.edge(from.node, &to, label);
             }
@@ -147,7 +147,15 @@ impl Drawing<'_> {
             Statement::LookupCustomer(lookup) | Statement::LookupOrder { lookup, .. } => {
                 self.block(&lookup.unavailable, from, &joined(label, "CRM unavailable"));
             }
-            Statement::Say(_) | Statement::MatchCard { .. } | Statement::Language(_) => {}
+            Statement::Say(_)
+            | Statement::MatchCard { .. }
+            | Statement::Language(_)
+            | Statement::Rate { .. }
+            | Statement::Rated { .. }
+            | Statement::DoNotCall
+            | Statement::Bonus { .. }
+            | Statement::OrderStatus { .. }
+            | Statement::Message { .. } => {}
         }
     }
 
@@ -191,7 +199,13 @@ fn ends(body: &Block) -> bool {
         | Statement::Ask(_)
         | Statement::Language(_)
         | Statement::Ring { .. }
-        | Statement::Promise(_) => false,
+        | Statement::Promise(_)
+        | Statement::Rate { .. }
+        | Statement::Rated { .. }
+        | Statement::DoNotCall
+        | Statement::Bonus { .. }
+        | Statement::OrderStatus { .. }
+        | Statement::Message { .. } => false,
     })
 }
 

@@ -1,5 +1,6 @@
 //! A checked tree → its part of the plan. Places are left behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::{
@@ -46,6 +47,9 @@ impl Lower<'_> {
             steps: steps.collect(),
             menus: menus.collect(),
             groups: groups.collect(),
+            robots: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            callbacks: BTreeMap::new(),
         }
     }
 
@@ -140,7 +144,7 @@ impl Lower<'_> {
             }
         };
         let group = promise.group.as_ref().map(|group| group.value.clone());
-        Promise { kind: promise.kind.clone(), due, group }
+        Promise { kind: promise.kind, due, group }
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::expression::Condition;
-use super::hours::Hours;
-use crate::domain::{Key, Language, PhoneNumber, RecordingId, Region};
+use super::hours::{Hours, TimeRange};
+use crate::domain::{Key, Language, PhoneNumber, PromiseKind, RecordingId, Region};
 use crate::speech::Format;
 
 /// All dialplan files of a folder, checked.
@@ -94,6 +94,32 @@ pub struct Script {
     pub steps: BTreeMap<String, Block>,
     pub menus: BTreeMap<String, Menu>,
     pub groups: BTreeMap<String, Arc<Group>>,
+    /// Surveys and robots share one namespace.
+    pub robots: BTreeMap<String, Arc<Robot>>,
+    pub incidents: BTreeMap<String, Arc<Incident>>,
+    /// How humans call customers back; a kind that is not here follows
+    /// [`CallbackRules::default`].
+    pub callbacks: BTreeMap<PromiseKind, Arc<CallbackRules>>,
+}
+
+impl Script {
+    /// A file with nothing in it.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            language: Language::default(),
+            timezone: TimeZone::UTC,
+            transfer_to: TransferTo::default(),
+            hours: BTreeMap::new(),
+            entries: Vec::new(),
+            steps: BTreeMap::new(),
+            menus: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            robots: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            callbacks: BTreeMap::new(),
+        }
+    }
 }
 
 /// Outside numbers that operators may transfer calls to. None without `transfer-to`: a telephone
@@ -173,6 +199,31 @@ pub enum Statement {
         for_ms: u64,
     },
     Promise(Promise),
+    /// Asks the question of a survey in this call.
+    Rate {
+        survey: String,
+    },
+    /// The caller rated a conversation: 1 to 5. The variable holds the score from now on.
+    Rated {
+        survey: String,
+        variable: String,
+        score: u8,
+    },
+    /// Never calls the customer again: by the robot that is calling, else by any.
+    DoNotCall,
+    /// Gives the customer points in the CRM.
+    Bonus {
+        points: i64,
+        reason: String,
+    },
+    /// Writes into the CRM what became of the order that the call is about.
+    OrderStatus {
+        status: String,
+    },
+    /// Records what the caller says after a beep, until `#` or silence.
+    Message {
+        max_ms: u64,
+    },
     Hangup,
 }
 
@@ -243,7 +294,7 @@ pub struct Menu {
 /// A promise to the caller. Stored before it is spoken of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promise {
-    pub kind: String,
+    pub kind: PromiseKind,
     pub due: Due,
     pub group: Option<String>,
 }
@@ -251,10 +302,158 @@ pub struct Promise {
 /// When a promise must be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// `30m`
+    /// `30m`, counted while the script's only hours are open; always, if there are none or several.
     After { ms: u64 },
     /// `next-opening+1h`, of the script's hours of this name; without a name, its only hours.
     NextOpening { hours: String, plus_ms: u64 },
+    /// `{time}`: at the time of day, hours and minutes, that the caller typed; the next one at which
+    /// the script's only hours are open.
+    Named { variable: String },
+}
+
+/// A call that a robot makes: a `survey` or a `robot` block. What is said and which keys count is
+/// the menu of the script with the name of the robot.
+#[derive(Clone, Debug)]
+pub struct Robot {
+    pub name: String,
+    pub kind: RobotKind,
+    pub trigger: Trigger,
+    /// Due so long after the trigger.
+    pub within_ms: u64,
+    pub window: Window,
+    /// `no-more-than 1 per="7d"`
+    pub cap: Option<Cap>,
+    /// How often a customer is called at most, if nobody answers.
+    pub tries: u8,
+    /// From one try to the next.
+    pub every_ms: u64,
+    pub ring_ms: u64,
+    /// Calls of this robot at the same time.
+    pub at_once: u32,
+    /// Calls of this robot begun in a second.
+    pub per_second: u32,
+    pub identity: Identity,
+}
+
+/// There is none for advertising, which automatic calls must not carry (38-FZ article 18 (2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RobotKind {
+    Survey,
+    /// Something about an order or a service that the customer uses.
+    Service,
+    Reminder,
+}
+
+/// What a robot calls after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A conversation with an operator, of at least this length.
+    Conversation { talk_at_least_ms: u64, groups: Vec<String> },
+    /// An event of the shop: `balance.low`.
+    Event(String),
+}
+
+/// When customers may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub range: TimeRange,
+    /// In the customer's own time zone; else in that of the script.
+    pub in_customer_time: bool,
+}
+
+/// 10:00 to 20:00 where the customer lives.
+impl Default for Window {
+    fn default() -> Self {
+        Self { range: TimeRange { start: 600, end: 1_200 }, in_customer_time: true }
+    }
+}
+
+/// At most so many calls to one number in a period, by one robot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    pub calls: u32,
+    pub per_ms: u64,
+}
+
+/// How customers see a call of ours, and by which trunks it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The number that is shown; `None`: that of the trunk.
+    pub caller_id: Option<String>,
+    /// What is shown beside the number, at most 32 characters.
+    pub label: Option<String>,
+    /// Names of trunks, the preferred one first; empty: all, in the order of the settings.
+    pub trunks: Vec<String>,
+}
+
+/// `incident "item-not-found" { … }`: what operators talk with a customer about when this event
+/// comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    pub name: String,
+    /// The event; the name of the incident unless the plan says otherwise.
+    pub event: String,
+    pub due: Due,
+    pub group: String,
+    /// For the display of the operator's phone.
+    pub label: Option<String>,
+}
+
+/// `callback "callback-missed" { … }`: how humans call customers back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallbackRules {
+    pub way: Way,
+    pub tries: u8,
+    /// From one try to the next.
+    pub every_ms: u64,
+    pub ring_ms: u64,
+    /// When customers may be called, beside the hours of the script.
+    pub window: Option<Window>,
+    /// The hours at which it is tried; `None`: the script's only hours, or always.
+    pub hours: Option<String>,
+    /// What the customer hears first; that of the kind unless the plan says otherwise.
+    pub prompt: Option<Vec<Piece>>,
+    /// So long before the due time supervisors are told; 0: never.
+    pub escalate_before_ms: u64,
+    /// A group whose operators take it from then on, too.
+    pub escalate_to: Option<String>,
+    pub identity: Identity,
+}
+
+impl Default for CallbackRules {
+    fn default() -> Self {
+        Self {
+            way: Way::OperatorFirst,
+            tries: 3,
+            every_ms: 20 * 60_000,
+            ring_ms: 30_000,
+            window: None,
+            hours: None,
+            prompt: None,
+            escalate_before_ms: 5 * 60_000,
+            escalate_to: None,
+            identity: Identity::default(),
+        }
+    }
+}
+
+/// Who is called first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// An operator picks up; then the customer is dialled.
+    OperatorFirst,
+    /// An operator is reserved; the customer is dialled and, with `press`, says by a key that it is
+    /// a human; then the operator's phone rings.
+    CustomerFirst { press: Option<Key> },
+}
+
+/// What follows when a caller hangs up in the line.
+#[derive(Clone, Debug)]
+pub struct Missed {
+    /// Who hangs up sooner is not missed.
+    pub after_ms: u64,
+    /// Only its promises are carried out: nobody hears what it says.
+    pub block: Block,
 }
 
 /// An ACD group: the line of its callers and how operators are chosen for them. Groups of the same
@@ -299,6 +498,11 @@ pub struct Group {
     pub nobody: Block,
     /// Runs when the line is full; the same unless the plan says otherwise.
     pub full: Block,
+    /// Runs when a caller hung up in the line.
+    pub missed: Option<Missed>,
+    /// Runs after a conversation. A caller who is still there hears it; of one who hung up only
+    /// what needs no ears is carried out.
+    pub afterwards: Block,
 }
 
 /// Nobody waits behind more callers than this.
@@ -331,6 +535,8 @@ impl Group {
             record: None,
             nobody: Block::from([]),
             full: Block::from([]),
+            missed: None,
+            afterwards: Block::from([]),
         }
     }
 }

@@ -25,7 +25,9 @@ use super::finding::{Finding, Report, Span};
 use super::plan::{Dialled, Plan, Script};
 use super::syntax::{self, Node, Spanned};
 use super::{Settings, Source, values};
-use crate::domain::{CallerId, Customer, Key, Language, Login, Order, PhoneNumber, RecordingId};
+use crate::domain::{
+    CallerId, Customer, Key, Language, Login, Order, PhoneNumber, PromiseKind, RecordingId,
+};
 
 /// Longer rows of keys are mistakes.
 const KEYS_MAX: usize = 64;
@@ -141,7 +143,7 @@ pub enum Expectation {
     /// The plan ended the call.
     Hangup,
     /// Such a promise was made.
-    Promise(String),
+    Promise(PromiseKind),
     /// The caller entered this step or menu.
     Step(String),
     Language(Language),
@@ -426,7 +428,14 @@ impl Reader<'_, '_> {
                 let known = script.steps.keys().chain(script.menus.keys()).map(String::as_str);
                 self.defined(&text, "step or menu", known).then_some(Expectation::Step(text.value))
             }
-            "promise" => Some(Expectation::Promise(text.value)),
+            "promise" => match text.value.parse() {
+                Ok(kind) => Some(Expectation::Promise(kind)),
+                Err(message) => {
+                    let message: String = message;
+                    self.report.error(text.span, message);
+                    None
+                }
+            },
             "language" => match text.value.parse() {
                 Ok(language) => Some(Expectation::Language(language)),
                 Err(message) => {

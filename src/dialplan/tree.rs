@@ -11,7 +11,7 @@ use super::hours::Hours;
 use super::plan::{Dialled, Group, Piece, Text, TransferTo};
 use super::syntax::Spanned;
 use super::waiting::Heard;
-use crate::domain::{Key, Language};
+use crate::domain::{Key, Language, PromiseKind};
 
 /// One file.
 pub struct ScriptTree {
@@ -110,7 +110,7 @@ pub struct AskTree {
 }
 
 pub struct PromiseTree {
-    pub kind: String,
+    pub kind: PromiseKind,
     pub due: DueTree,
     pub group: Option<Spanned<String>>,
 }

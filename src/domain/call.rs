@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, RecordingId, RingOutcome,
-    Visit,
+    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, PromiseKind, RecordingId,
+    RingOutcome, Visit,
 };
 
 /// Who ended a call.
@@ -177,7 +177,7 @@ pub enum CallFact {
     Recorded(RecordingNote),
     /// The caller was told that something will be done.
     Promised {
-        promise: String,
+        promise: PromiseKind,
         due: String,
         /// Whom to call, if not the number that called.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -30,6 +30,11 @@ uuid_id! {
     LegId
 }
 
+uuid_id! {
+    /// Something owed to a customer; UUIDv7.
+    PromiseId
+}
+
 /// One request to play recordings on a leg; counts up within a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlayId(pub u32);

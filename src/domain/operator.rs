@@ -209,6 +209,13 @@ pub enum RingOutcome {
     Unreachable,
     /// 488, 415, 500 and the like: the phone can't.
     Failed,
+    /// Of a number outside: there is no such number (404, 410, 484, 604).
+    Unallocated,
+    /// Of a number outside: the network refuses such calls (603, 607, 608).
+    Blocked,
+    /// Of a number outside: no trunk took the call, the phone never rang (503, no answer of a trunk,
+    /// all its lines taken).
+    Congested,
     /// We stopped ringing: the caller left, or somebody else answered.
     Withdrawn,
 }
@@ -222,6 +229,9 @@ impl fmt::Display for RingOutcome {
             Self::Rejected => "rejected",
             Self::Unreachable => "unreachable",
             Self::Failed => "the phone failed",
+            Self::Unallocated => "no such number",
+            Self::Blocked => "blocked by the network",
+            Self::Congested => "no trunk took the call",
             Self::Withdrawn => "no longer needed",
         })
     }

@@ -42,6 +42,47 @@ impl From<&Zoned> for Timestamp {
     }
 }
 
+/// What the wall clock says at a moment of the server's own clock, which never jumps: hours, due
+/// times and schedules follow the wall; SIP, media and what a caller waits for follow the server.
+/// They differ after the wall clock was set, and under a rehearsal clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Calendar {
+    /// A moment of the server's clock,
+    pub anchor: Timestamp,
+    /// and what the wall clock said then.
+    pub wall: Timestamp,
+    /// How many wall seconds pass in one of the server's; at least 1.
+    pub speed: u32,
+    /// Set by hand for a rehearsal: it has nothing to do with the world's time.
+    pub is_rehearsal: bool,
+}
+
+/// The wall clock and the server's agree.
+impl Default for Calendar {
+    fn default() -> Self {
+        let (anchor, wall) = (Timestamp::default(), Timestamp::default());
+        Self { anchor, wall, speed: 1, is_rehearsal: false }
+    }
+}
+
+impl Calendar {
+    /// What the wall clock says at this moment of the server's.
+    pub fn wall(&self, now: Timestamp) -> Timestamp {
+        let passed = i128::from(now.0) - i128::from(self.anchor.0);
+        let wall = i128::from(self.wall.0) + passed * i128::from(self.speed.max(1));
+        Timestamp(i64::try_from(wall).unwrap_or(i64::MAX))
+    }
+
+    /// The moment of the server's clock at which the wall clock will say `wall`, rounded up.
+    pub fn moment(&self, wall: Timestamp) -> Timestamp {
+        let ahead = i128::from(wall.0) - i128::from(self.wall.0);
+        let speed = i128::from(self.speed.max(1));
+        let passed = ahead.div_euclid(speed) + i128::from(ahead.rem_euclid(speed) != 0);
+        Timestamp(i64::try_from(i128::from(self.anchor.0) + passed).unwrap_or(i64::MAX))
+    }
+}
+
 /// A length of time as people read it: `0 s`, `400 ms`, `73 s`, `12 min`, `1 h 5 min`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -77,6 +118,25 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rehearsal_passes_faster_and_its_moments_are_found() {
+        let rehearsal = Calendar {
+            anchor: Timestamp(1_000),
+            wall: Timestamp(5_000_000),
+            speed: 60,
+            is_rehearsal: true,
+        };
+        assert_eq!(rehearsal.wall(Timestamp(1_000)), Timestamp(5_000_000));
+        assert_eq!(rehearsal.wall(Timestamp(2_000)), Timestamp(5_060_000));
+        for wall in [4_999_999, 5_000_000, 5_000_001, 5_060_000, 9_999_999] {
+            let moment = rehearsal.moment(Timestamp(wall));
+            assert!(rehearsal.wall(moment) >= Timestamp(wall));
+            assert!(rehearsal.wall(moment.minus_ms(1)) < Timestamp(wall));
+        }
+        assert_eq!(Calendar::default().wall(Timestamp(77)), Timestamp(77));
+        assert_eq!(Calendar::default().moment(Timestamp(77)), Timestamp(77));
+    }
 
     #[test]
     fn lengths_of_time_are_as_exact_as_people_want_them() {

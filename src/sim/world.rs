@@ -249,7 +249,16 @@ impl<'t> World<'t> {
                 | Command::SetLamp { .. }
                 | Command::ShowOperator { .. }
                 | Command::RememberAttendance { .. }
-                | Command::RememberTip { .. } => {}
+                | Command::RememberTip { .. }
+                | Command::StartMessage { .. }
+                | Command::StopMessage { .. }
+                | Command::StorePromise(_)
+                | Command::StoreAttempt(_)
+                | Command::StoreRating { .. }
+                | Command::Forbid { .. }
+                | Command::ShopEventTaken { .. }
+                | Command::WriteCrm { .. }
+                | Command::ShowPromise { .. } => {}
             }
         }
     }

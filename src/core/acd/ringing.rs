@@ -248,9 +248,11 @@ fn after_ring(caller: &Caller, outcome: RingOutcome) -> Option<AfterRing> {
         RingOutcome::NoAnswer => Some(group.no_answer),
         RingOutcome::Busy => Some(group.busy),
         RingOutcome::Rejected => Some(group.rejected),
-        RingOutcome::Unreachable | RingOutcome::Failed => {
-            Some(AfterRing::Delay { ms: UNREACHABLE_DELAY_MS })
-        }
+        RingOutcome::Unreachable
+        | RingOutcome::Failed
+        | RingOutcome::Unallocated
+        | RingOutcome::Blocked
+        | RingOutcome::Congested => Some(AfterRing::Delay { ms: UNREACHABLE_DELAY_MS }),
         RingOutcome::Withdrawn => None,
     }
 }
@@ -263,6 +265,7 @@ fn reason_of(outcome: RingOutcome) -> &'static str {
         RingOutcome::Rejected => "rejected",
         RingOutcome::Unreachable => "unreachable",
         RingOutcome::Failed => "failed",
+        RingOutcome::Unallocated | RingOutcome::Blocked | RingOutcome::Congested => "not reached",
         RingOutcome::Withdrawn => "withdrawn",
     }
 }

@@ -1,14 +1,12 @@
 //! A caller who would rather be called back: which number, is it right, goodbye. Until the last
 //! answer the caller stays in the line, and an operator's answer ends the questions.
 
-use crate::domain::{CallFact, EndReason, Key, PhoneNumber, Timestamp};
+use crate::domain::{CallFact, EndReason, Key, PhoneNumber, PromiseKind, Timestamp};
 use crate::speech::{self, Format, Value};
 
 use super::line::LineRequest;
 use super::{Command, Flow, Waiting};
 
-/// What the promise to somebody who leaves the line for a callback is called.
-const CALLBACK_FROM_LINE: &str = "callback-from-line";
 /// The longest that a turn in the line is thought to take.
 const CALLBACK_WITHIN_MS: u64 = 30 * 60_000;
 
@@ -166,8 +164,7 @@ impl Flow {
 
     fn promise_callback(&mut self, number: PhoneNumber, now: Timestamp, out: &mut Vec<Command>) {
         let due = now.plus_ms(CALLBACK_WITHIN_MS);
-        let promise = CALLBACK_FROM_LINE.to_owned();
-        self.record_promise(promise, due, Some(number.clone()), out);
+        self.record_promise(PromiseKind::CallbackFromLine, due, Some(number.clone()), out);
         self.requests.push(LineRequest::Callback { number });
         self.cut(out);
         let promised = self.sentence("phrase/callback-promised");

@@ -10,11 +10,13 @@
 //! - `lookup`: questions to the CRM
 //! - [`line`](mod@line): the line of a group, and the conversation that it leads to
 //! - `comfort`: what callers hear while they wait; `callback`: those who would rather be called back
+//! - [`deeds`]: what a call does that outlives it
 //! - `introduction`: how the caller is introduced to operators
 
 mod ask;
 mod callback;
 mod comfort;
+pub mod deeds;
 mod introduction;
 pub mod line;
 mod lookup;
@@ -27,8 +29,8 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Due, Group, Menu, Promise, Script, Statement};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PhoneNumber, PlayId, RecordingId,
-    Region, Timestamp,
+    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PhoneNumber, PlayId, PromiseKind,
+    RecordingId, Region, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -426,6 +428,12 @@ impl Flow {
             Statement::Queue { group } => return self.queue(group, now, out),
             Statement::Ring { operator, for_ms } => return self.ring(operator, *for_ms, now),
             Statement::Promise(promise) => self.promise(promise, now, out),
+            Statement::Rate { .. }
+            | Statement::Rated { .. }
+            | Statement::DoNotCall
+            | Statement::Bonus { .. }
+            | Statement::OrderStatus { .. }
+            | Statement::Message { .. } => {}
             Statement::Hangup => return self.last_words(),
         }
         Next::Run
@@ -524,13 +532,14 @@ impl Flow {
                 let opening = self.script.hours.get(hours).and_then(|h| h.next_opening(&at));
                 opening.as_ref().map_or(now, Timestamp::from).plus_ms(*plus_ms)
             }
+            Due::Named { variable: _ } => now,
         };
-        self.record_promise(promise.kind.clone(), due, None, out);
+        self.record_promise(promise.kind, due, None, out);
     }
 
     fn record_promise(
         &self,
-        promise: String,
+        promise: PromiseKind,
         due: Timestamp,
         number: Option<PhoneNumber>,
         out: &mut Vec<Command>,

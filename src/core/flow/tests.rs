@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::*;
 use crate::core::acd::{Estimate, Joined};
-use crate::dialplan::plan::{OfferCallback, Piece, RecordRule, Tell, Text, Tips, TransferTo};
+use crate::dialplan::plan::{OfferCallback, Piece, RecordRule, Tell, Text, Tips};
 use crate::domain::{CallerId, Customer, Order, PhoneNumber};
 
 /// Every recording lasts so long here.
@@ -67,15 +66,9 @@ struct Scene {
 impl Scene {
     fn new(caller: &str, language: Language, entry: Vec<Statement>, group: Group) -> Self {
         let script = Script {
-            name: "hotline".to_owned(),
             language,
-            timezone: TimeZone::UTC,
-            transfer_to: TransferTo::default(),
-            hours: BTreeMap::new(),
-            entries: Vec::new(),
-            steps: BTreeMap::new(),
-            menus: BTreeMap::new(),
             groups: BTreeMap::from([("support".to_owned(), Arc::new(group))]),
+            ..Script::named("hotline")
         };
         let caller = PhoneNumber::parse(caller, Region::default())
             .map_or(CallerId::Anonymous, CallerId::Number);

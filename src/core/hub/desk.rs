@@ -62,7 +62,7 @@ impl Hub {
         let colleague = match &to {
             Destination::Operator(login) if login == operator => return Err(Refusal::Busy),
             Destination::Operator(login) => Some(login.clone()),
-            Destination::Number(_) => None,
+            Destination::Number { .. } => None,
         };
         if let Some(colleague) = &colleague {
             if self.is_on_the_phone(colleague) {

@@ -163,6 +163,15 @@ impl Hub {
             Event::VisitsRemembered { visits } => {
                 visits.into_iter().for_each(|visit| self.count(now, &CallFact::LeftLine(visit)));
             }
+            Event::PromisesRemembered { .. }
+            | Event::PromiseStored { .. }
+            | Event::AttemptStored { .. }
+            | Event::RatingStored { .. }
+            | Event::DoNotCallReplaced { .. }
+            | Event::ShopEvents { .. }
+            | Event::RobotSwitched { .. }
+            | Event::TrunksChanged { .. }
+            | Event::CalendarSet { .. } => {}
             Event::PlanReplaced { plan, catalogue } => {
                 self.plan = plan;
                 self.catalogue = catalogue;

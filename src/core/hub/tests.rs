@@ -47,15 +47,9 @@ fn plan(change: impl FnOnce(&mut Group)) -> Plan {
     let groups = [support, Group::named("sales")];
     let groups = groups.into_iter().map(|group| (group.name.clone(), Arc::new(group)));
     let script = Script {
-        name: "hotline".to_owned(),
-        language: Language::Russian,
-        timezone: jiff::tz::TimeZone::UTC,
-        hours: BTreeMap::new(),
         entries: vec![queue("support"), queue("sales")],
-        steps: BTreeMap::new(),
-        menus: BTreeMap::new(),
         groups: groups.collect(),
-        transfer_to: Default::default(),
+        ..Script::named("hotline")
     };
     let number = |text: &str, block| {
         (Dialled::Internal(text.to_owned()), Entry { script: "hotline".to_owned(), block })

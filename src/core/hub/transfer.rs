@@ -161,7 +161,7 @@ impl Hub {
         let colleague = match &aim {
             Aim::Phone(Destination::Operator(colleague)) if *colleague == by => return None,
             Aim::Phone(Destination::Operator(colleague)) => Some(colleague),
-            Aim::Phone(Destination::Number(_)) | Aim::Group(_) | Aim::Number(..) => None,
+            Aim::Phone(Destination::Number { .. }) | Aim::Group(_) | Aim::Number(..) => None,
         };
         out.push(Command::AcceptTransfer { leg });
         if colleague.is_some_and(|colleague| self.is_on_the_phone(colleague)) {
@@ -212,7 +212,8 @@ impl Hub {
             return Some(Destination::Operator(colleague.login.clone()));
         }
         let number = PhoneNumber::parse(dialled, self.region)?;
-        script.transfer_to.allows(&number).then_some(Destination::Number(number))
+        let trunks = Vec::new();
+        script.transfer_to.allows(&number).then_some(Destination::Number { number, trunks })
     }
 
     fn dial_receiver(
@@ -231,7 +232,7 @@ impl Hub {
             (entry.leg, shown_number(&entry.caller), entry.flow.display());
         let operator = match &to {
             Destination::Operator(login) => Some(login.clone()),
-            Destination::Number(_) => None,
+            Destination::Number { .. } => None,
         };
         if let Some(operator) = &operator {
             // The line is not to ring the same phone.

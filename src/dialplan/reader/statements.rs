@@ -335,7 +335,15 @@ impl Reader<'_, '_> {
             return None;
         };
         let due = self.due(node, due)?;
-        Some(LineKind::Promise(PromiseTree { kind: kind.value, due, group }))
+        let kind = match kind.value.parse() {
+            Ok(kind) => kind,
+            Err(message) => {
+                let message: String = message;
+                self.report.error(kind.span, message);
+                return None;
+            }
+        };
+        Some(LineKind::Promise(PromiseTree { kind, due, group }))
     }
 
     fn due(&mut self, node: &Node, due: &Spanned<Value>) -> Option<DueTree> {

@@ -123,7 +123,7 @@ impl World<'_> {
             Destination::Operator(login) => {
                 self.test.operators.iter().find(|operator| operator.login == *login)
             }
-            Destination::Number(_) => None,
+            Destination::Number { .. } => None,
         };
         let Some(operator) = operator else {
             return self.tell(Event::Unanswered { leg, outcome: RingOutcome::Unreachable });

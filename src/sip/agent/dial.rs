@@ -133,11 +133,11 @@ impl Agent {
 /// Of several phones of one person: the more a person had to do with it, the more it says.
 fn weight(outcome: RingOutcome) -> u8 {
     match outcome {
-        RingOutcome::Rejected => 5,
+        RingOutcome::Rejected | RingOutcome::Blocked => 5,
         RingOutcome::Busy => 4,
         RingOutcome::NoAnswer => 3,
-        RingOutcome::Failed => 2,
-        RingOutcome::Unreachable => 1,
+        RingOutcome::Failed | RingOutcome::Unallocated => 2,
+        RingOutcome::Unreachable | RingOutcome::Congested => 1,
         RingOutcome::Withdrawn => 0,
     }
 }
