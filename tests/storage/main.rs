@@ -1,5 +1,6 @@
 //! Call records, promises, operators and the CRM against real databases: the same contract on SQLite and on PostgreSQL.
 
+mod crm_changes;
 mod embedded_crm;
 mod operators;
 mod outbound;
