@@ -74,10 +74,14 @@ impl Scene {
             .map_or(CallerId::Anonymous, CallerId::Number);
         let knowledge = Knowledge::new(caller, "100".to_owned(), language);
         let call = CallId(Uuid::from_u128(1));
-        let (entry, catalogue) = (Block::from(entry), Arc::new(catalogue()));
-        let region = Region::default();
+        let entry = Block::from(entry);
+        let setting = Setting {
+            catalogue: Arc::new(catalogue()),
+            region: Region::default(),
+            calendar: Calendar::default(),
+        };
         let leg = LegId(Uuid::from_u128(2));
-        let flow = Flow::new(call, leg, Arc::new(script), entry, catalogue, knowledge, region);
+        let flow = Flow::new(call, leg, Arc::new(script), entry, knowledge, setting);
         Self {
             flow,
             now: Timestamp::default(),
@@ -203,7 +207,7 @@ impl Scene {
 
     fn callback(&self) -> Option<&PhoneNumber> {
         self.requests.iter().find_map(|request| match request {
-            LineRequest::Callback { number } => Some(number),
+            LineRequest::Callback { number, .. } => Some(number),
             _ => None,
         })
     }
@@ -545,7 +549,7 @@ fn stale_answers_change_nothing() {
     scene.act(|flow, now, out| flow.on_held(now, true, out));
     scene.pass(500);
     assert!(scene.heard().is_empty() && !scene.is_hung_up);
-    scene.act(|flow, _, out| flow.on_call_ended(out));
+    scene.act(|flow, now, out| flow.on_call_ended(now, out));
     scene.operator_answers();
     assert_eq!(scene.flow.timer(), None);
 }

@@ -42,7 +42,7 @@ impl Hub {
                 };
                 self.with(call, now, out, |c, out| c.flow.on_place(now, outlook, out));
             }
-            LineRequest::Callback { number: _ } => {
+            LineRequest::Callback { .. } => {
                 self.acd.release(now, call, Release::Callback, &mut self.acts);
                 if let Some(entry) = self.calls.get_mut(&call) {
                     entry.stay = Stay::Alone;
