@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::core::acd::{Acd, Act, Joined, OfferId, OperatorState, Release, Ticket};
+use crate::core::acd::{Acd, Act, Joined, OfferId, OperatorState, Release, Ticket, TicketWay};
 use crate::dialplan::plan::Group;
 use crate::domain::{
     Attendance, CallFact, CallId, Conversation, Decision, Login, Operator, Origin, PhoneState,
@@ -20,6 +20,8 @@ pub struct House {
     pub now: Timestamp,
     /// Phones that ring.
     pub ringing: BTreeMap<Login, (OfferId, u128)>,
+    /// Operators who are kept free, by customer.
+    pub reserved: BTreeMap<u128, Login>,
     pub facts: Vec<(u128, CallFact)>,
     pub remembered: Vec<(Login, Attendance)>,
     /// Every offer ever made.
@@ -75,6 +77,8 @@ pub fn ticket(caller: u128, group: &Arc<Group>) -> Ticket {
         priority: 0,
         manager: None,
         only_manager: false,
+        place: None,
+        way: TicketWay::Caller,
         plan: "p1".to_owned(),
     }
 }
@@ -86,6 +90,7 @@ impl House {
             acd: Acd::new(),
             now: START,
             ringing: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             facts: Vec::new(),
             remembered: Vec::new(),
             offered: Vec::new(),
@@ -147,6 +152,16 @@ impl House {
                 let operator = ringing.next().expect("it rings").0.clone();
                 self.ringing.remove(&operator);
                 self.tell(format!("{operator} stops ringing"));
+            }
+            Act::Reserve { call, operator } => {
+                let caller = call.0.as_u128();
+                self.reserved.insert(caller, operator.clone());
+                self.tell(format!("{operator} is kept for {caller}"));
+            }
+            Act::Unreserved { call } => {
+                let caller = call.0.as_u128();
+                let operator = self.reserved.remove(&caller).expect("somebody was kept");
+                self.tell(format!("{operator} is not kept for {caller}"));
             }
             Act::TurnAway { call } => self.tell(format!("{} is turned away", call.0.as_u128())),
             Act::Record { call, fact } => self.facts.push((call.0.as_u128(), fact)),

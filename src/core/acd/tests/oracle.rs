@@ -37,7 +37,7 @@ pub fn expected(
         let call = caller.ticket.call;
         let tried: Vec<&Login> = match &caller.stage {
             Stage::Waiting => Vec::new(),
-            Stage::Answered { .. } => continue,
+            Stage::Reserved { .. } | Stage::Answered { .. } => continue,
             Stage::Ringing { tried, .. } => {
                 let before = |login: &&Login| !rung_now.contains(&(call, (*login).clone()));
                 tried.keys().filter(before).collect()
