@@ -26,6 +26,8 @@ pub struct House {
     pub remembered: Vec<(Login, Attendance)>,
     /// Every offer ever made.
     pub offered: Vec<OfferId>,
+    /// Every reservation ever made.
+    pub kept: Vec<(CallId, Login)>,
     story: Vec<String>,
 }
 
@@ -94,6 +96,7 @@ impl House {
             facts: Vec::new(),
             remembered: Vec::new(),
             offered: Vec::new(),
+            kept: Vec::new(),
             story: Vec::new(),
         };
         house.set_operators(operators);
@@ -155,7 +158,9 @@ impl House {
             }
             Act::Reserve { call, operator } => {
                 let caller = call.0.as_u128();
-                self.reserved.insert(caller, operator.clone());
+                self.kept.push((call, operator.clone()));
+                let before = self.reserved.insert(caller, operator.clone());
+                assert_eq!(before, None, "one operator for one customer");
                 self.tell(format!("{operator} is kept for {caller}"));
             }
             Act::Unreserved { call } => {
@@ -190,6 +195,18 @@ impl House {
 
     pub fn hangs_up(&mut self, caller: u128) {
         self.run(|acd, now, out| acd.release(now, call(caller), Release::Abandoned, out));
+    }
+
+    /// The customer who is called back is not reached.
+    pub fn not_reached(&mut self, caller: u128) {
+        self.reserved.remove(&caller);
+        self.run(|acd, now, out| acd.release(now, call(caller), Release::Lost, out));
+    }
+
+    /// The customer who is called back is on the line.
+    pub fn customer_picks_up(&mut self, caller: u128) {
+        self.reserved.remove(&caller);
+        self.run(|acd, now, out| acd.ring_reserved(now, call(caller), out));
     }
 
     /// The operator picks up and is connected at once.
