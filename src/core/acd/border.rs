@@ -146,6 +146,8 @@ pub enum Release {
     Abandoned,
     /// The caller asked to be called back, and is promised the place.
     Callback,
+    /// The customer who was to be called back was not reached, or need not be any more.
+    NotReached,
     /// The call ended for another reason.
     Lost,
 }

@@ -39,14 +39,15 @@ impl Acd {
         let outcome = match release {
             Release::Abandoned => LineOutcome::Abandoned,
             Release::Callback => LineOutcome::Callback,
+            Release::NotReached => LineOutcome::NotReached,
             Release::Lost => LineOutcome::Lost,
         };
-        match (release, &caller.ticket.caller) {
-            (Release::Abandoned, Some(number)) if keeps => {
-                let whose = (group.name.clone(), number.clone());
-                self.kept.keep(now, now.plus_ms(group.keep_place_ms), whose, rank);
-            }
-            (Release::Abandoned | Release::Callback | Release::Lost, _) => {}
+        if release == Release::Abandoned
+            && keeps
+            && let Some(number) = &caller.ticket.caller
+        {
+            let whose = (group.name.clone(), number.clone());
+            self.kept.keep(now, now.plus_ms(group.keep_place_ms), whose, rank);
         }
         self.leave(now, call, outcome, None, out);
         self.settle(now, out);

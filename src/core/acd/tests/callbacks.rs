@@ -171,7 +171,7 @@ fn a_customer_who_is_not_reached_costs_the_operator_nothing() {
     house.ends_talk("anna");
     assert!(matches!(house.state("anna"), OperatorState::Ready { .. }));
     assert_eq!(house.conversations(1), []);
-    assert_eq!(house.visits(1)[0].outcome, LineOutcome::Lost);
+    assert_eq!(house.visits(1)[0].outcome, LineOutcome::NotReached);
     house.joins(2, &support);
     assert_eq!(house.story(), "0:01 anna rings for 1 · 0:30 anna rings for 2", "still her turn");
 }

@@ -200,7 +200,7 @@ impl House {
     /// The customer who is called back is not reached.
     pub fn not_reached(&mut self, caller: u128) {
         self.reserved.remove(&caller);
-        self.run(|acd, now, out| acd.release(now, call(caller), Release::Lost, out));
+        self.run(|acd, now, out| acd.release(now, call(caller), Release::NotReached, out));
     }
 
     /// The customer who is called back is on the line.

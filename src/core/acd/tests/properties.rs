@@ -116,7 +116,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             }
         ),
         3 => caller.clone().prop_map(|caller| Step::CustomerPicksUp { caller }),
-        2 => (caller.clone(), 0..4_u8).prop_map(|(caller, how)| Step::Release { caller, how }),
+        2 => (caller.clone(), 0..5_u8).prop_map(|(caller, how)| Step::Release { caller, how }),
         6 => (operator.clone(), prop::bool::weighted(0.8))
             .prop_map(|(operator, is_connected)| Step::PickUp { operator, is_connected }),
         1 => caller.clone().prop_map(|caller| Step::Connect { caller }),
@@ -246,7 +246,8 @@ impl Watched {
                 self.house.reserved.remove(&caller);
                 let release = match how {
                     0 => Release::Callback,
-                    1 => Release::Lost,
+                    1 => Release::NotReached,
+                    2 => Release::Lost,
                     _ => Release::Abandoned,
                 };
                 self.run(|acd, now, out| acd.release(now, call(caller), release, out));
