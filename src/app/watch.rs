@@ -45,6 +45,11 @@ impl Watch {
                 self.callers.insert(call, caller.clone());
                 WebEvent::CallBegan { call, caller, dialled: dialled.clone() }
             }
+            CallFact::Placed { purpose, customer, .. } => {
+                let caller = Masked::from(customer);
+                self.callers.insert(call, caller.clone());
+                WebEvent::CallPlaced { call, customer: caller, purpose: purpose.clone() }
+            }
             CallFact::Queued { group } => {
                 let caller = self.callers.get(&call).cloned();
                 let caller = caller.unwrap_or_else(|| Masked::from(&CallerId::Anonymous));
@@ -77,6 +82,7 @@ impl Watch {
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
+            | CallFact::NotReached { .. }
             | CallFact::Rtp(_) => return,
         };
         self.events.tell(at, event);

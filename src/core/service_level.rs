@@ -150,6 +150,8 @@ impl Tally {
             LineOutcome::Callback => self.callbacks += 1,
             LineOutcome::Nobody => self.nobody += 1,
             LineOutcome::Full => self.full += 1,
+            // Nobody called us.
+            LineOutcome::NotReached => {}
         }
         if matches!(
             visit.outcome,

@@ -36,6 +36,8 @@ pub enum LineOutcome {
     Full,
     /// The call ended for another reason: a failure, the shutdown.
     Lost,
+    /// A customer who was to be called back was not reached, or not needed any more.
+    NotReached,
 }
 
 /// For people: `answered`.
@@ -48,6 +50,7 @@ impl fmt::Display for LineOutcome {
             Self::Nobody => "nobody was logged in",
             Self::Full => "the line was full",
             Self::Lost => "lost",
+            Self::NotReached => "the customer was not reached",
         })
     }
 }

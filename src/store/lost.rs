@@ -90,6 +90,7 @@ fn unended_stay(life: &Life) -> Option<Visit> {
             CallFact::LeftLine(_) => stay = None,
             CallFact::Transferred { .. } => origin = Origin::Transferred,
             CallFact::Offered { .. }
+            | CallFact::Placed { .. }
             | CallFact::Answered
             | CallFact::Step { .. }
             | CallFact::Said { .. }
@@ -102,6 +103,7 @@ fn unended_stay(life: &Life) -> Option<Visit> {
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
+            | CallFact::NotReached { .. }
             | CallFact::Ended { .. }
             | CallFact::Rtp(_) => {}
         }

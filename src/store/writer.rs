@@ -97,6 +97,7 @@ impl CallWriter {
         let mut queue = self.shared.queue();
         let max = match fact {
             CallFact::Offered { .. }
+            | CallFact::Placed { .. }
             | CallFact::Answered
             | CallFact::LeftLine(_)
             | CallFact::Conversed(_)
@@ -267,6 +268,13 @@ impl RowChange {
                 self.dialled = storable(dialled);
                 self.plan = storable(plan);
             }
+            CallFact::Placed { purpose, customer, promise: _, plan } => {
+                self.started_ms = queued.at.0;
+                (self.caller_kind, self.caller) = caller_columns(customer);
+                self.caller = storable(&self.caller);
+                self.dialled = storable(purpose);
+                self.plan = storable(plan);
+            }
             CallFact::Answered => self.answered_ms = Some(queued.at.0),
             CallFact::Ended { by, reason } => {
                 self.ended_ms = Some(queued.at.0);
@@ -287,6 +295,7 @@ impl RowChange {
             | CallFact::Transferred { .. }
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
+            | CallFact::NotReached { .. }
             | CallFact::Promised { .. } => {}
         }
     }
@@ -295,6 +304,7 @@ impl RowChange {
         matches!(
             fact,
             CallFact::Offered { .. }
+                | CallFact::Placed { .. }
                 | CallFact::Answered
                 | CallFact::Ended { .. }
                 | CallFact::Rtp(_)
