@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Group, Script};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, LegId, Login, Origin, RtpStatistics, Timestamp,
+    Calendar, CallFact, CallId, CallerId, EndReason, EndedBy, LegId, Login, Origin, RtpStatistics,
+    Timestamp,
 };
 
 use super::super::acd::Release;
 use super::super::event::{Command, Refusal};
-use super::super::flow::Flow;
+use super::super::flow::{Flow, Setting};
 use super::super::knowledge::Knowledge;
 use super::Hub;
 use super::legs::Role;
@@ -119,8 +120,12 @@ impl Hub {
             return refuse_overloaded(call, leg, out);
         }
         let knowledge = Knowledge::new(caller.clone(), dialled, script.language);
-        let flow =
-            Flow::new(call, leg, script, block, self.catalogue.clone(), knowledge, self.region);
+        let setting = Setting {
+            catalogue: self.catalogue.clone(),
+            region: self.region,
+            calendar: Calendar::default(),
+        };
+        let flow = Flow::new(call, leg, script, block, knowledge, setting);
         self.legs.insert(leg, Role::Caller(call));
         let entry = Call {
             leg,
@@ -161,7 +166,7 @@ impl Hub {
             Stay::Talking(talk) => self.caller_left(now, call, talk, out),
         }
         self.with(call, now, out, |entry, out| {
-            entry.flow.on_call_ended(out);
+            entry.flow.on_call_ended(now, out);
             entry.phase = Phase::Closing { by, reason, until: now.plus_ms(CLOSING_MAX_MS) };
         });
     }

@@ -222,7 +222,14 @@ impl Hub {
     /// Whether the operator talks, or the phone rings already.
     pub(super) fn is_on_the_phone(&self, operator: &Login) -> bool {
         let state = self.acd.state(operator);
-        matches!(state, Some(OperatorState::Talking { .. } | OperatorState::Ringing { .. }))
+        matches!(
+            state,
+            Some(
+                OperatorState::Talking { .. }
+                    | OperatorState::Ringing { .. }
+                    | OperatorState::Reserved { .. }
+            )
+        )
     }
 
     /// One call of an operator is over; a code may be dialled while another one is up.

@@ -8,7 +8,7 @@ use crate::domain::{
     Timestamp,
 };
 
-use super::super::acd::{Act, Joined, OperatorState, Release, Ticket};
+use super::super::acd::{Act, Joined, OperatorState, Release, Ticket, TicketWay};
 use super::super::event::{Command, Destination, Dial, LampState};
 use super::super::flow::{LineRequest, Outlook};
 use super::Hub;
@@ -42,7 +42,7 @@ impl Hub {
                 };
                 self.with(call, now, out, |c, out| c.flow.on_place(now, outlook, out));
             }
-            LineRequest::Callback { number: _ } => {
+            LineRequest::Callback { .. } => {
                 self.acd.release(now, call, Release::Callback, &mut self.acts);
                 if let Some(entry) = self.calls.get_mut(&call) {
                     entry.stay = Stay::Alone;
@@ -151,6 +151,7 @@ impl Hub {
                     out.push(Command::Hangup { leg, by, reason });
                 }
             }
+            Act::Reserve { .. } | Act::Unreserved { .. } => {}
             Act::TurnAway { call } => {
                 self.with(call, now, out, |entry, out| {
                     entry.stay = Stay::Alone;
@@ -268,7 +269,7 @@ impl Hub {
             | OperatorState::Ready { .. }
             | OperatorState::WrapUp { .. }
             | OperatorState::Paused { .. } => LampState::Off,
-            OperatorState::Ringing { .. } => LampState::Ringing,
+            OperatorState::Ringing { .. } | OperatorState::Reserved { .. } => LampState::Ringing,
             OperatorState::Talking { .. } => LampState::On,
         };
         let is_paused = self.acd.attendance(operator).is_some_and(|a| a.paused.is_some());
@@ -291,6 +292,8 @@ impl Call {
             priority: 0,
             manager: None,
             only_manager: false,
+            place: None,
+            way: TicketWay::Caller,
             plan: self.plan.clone(),
         }
     }
