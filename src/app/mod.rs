@@ -10,7 +10,9 @@
 //! - [`watch`]: what HTTP shows
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
+//! - [`calendar`]: what the wall clock says, also in a rehearsal
 
+pub mod calendar;
 pub mod clock;
 pub mod event_loop;
 pub mod memory;

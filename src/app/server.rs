@@ -20,6 +20,7 @@ use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
 use crate::web::{Feeds, Health, Web};
 
+use super::calendar::{self, Rehearsal};
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::outside::Outside;
@@ -57,7 +58,13 @@ impl Server {
     /// Starts everything, in the order in which things are needed; an error names what is wrong and
     /// nothing stays behind.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::rehearse(config, None).await
+    }
+
+    /// The same; hours, due times and schedules follow the clock of a rehearsal.
+    pub async fn rehearse(config: Config, rehearsal: Option<Rehearsal>) -> anyhow::Result<Self> {
         let clock = Clock::start();
+        let calendar = rehearsal.as_ref().map(|it| it.calendar(clock.now())).unwrap_or_default();
         if let Err(error) = media::raise_open_files_limit() {
             warn!(%error, "the limit of open files stays as it is; two are needed for each call");
         }
@@ -73,6 +80,11 @@ impl Server {
             let database = database.clone();
             async move { database.healthy().await }
         });
+        if let Some(rehearsal) = rehearsal.clone() {
+            health.set_rehearsal(rehearsal.speed(), move || {
+                rehearsal.shown(calendar.wall(clock.now()))
+            });
+        }
         let web_shutdown = CancellationToken::new();
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
@@ -92,6 +104,7 @@ impl Server {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
         let (control, controls) = mpsc::channel(16);
+        control.send(Event::CalendarSet { calendar }).await?;
         for event in first {
             control.send(event).await?;
         }
@@ -119,6 +132,9 @@ impl Server {
             clock,
             control.clone(),
         ));
+        if rehearsal.is_none() {
+            tokio::spawn(calendar::watch_wall_clock(clock, control.clone()));
+        }
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
