@@ -223,6 +223,9 @@ impl EventLoop {
                 let counters = self.out.watch.counters(self.out.sip.responses());
                 drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
             }
+            Question::Promises(to) => drop(to.send(Vec::new())),
+            Question::Robots(to) => drop(to.send(Vec::new())),
+            Question::SwitchRobot { answer, .. } => drop(answer.send(false)),
             Question::Why { group, answer } => {
                 drop(answer.send(self.hub.explain_group(now, &group).map(watch::why)));
             }

@@ -18,7 +18,7 @@ use crate::domain::PhoneNumber;
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
-use crate::web::{Feeds, Health, Web};
+use crate::web::{Feeds, Health, Intake, Kept, Web};
 
 use super::calendar::{self, Rehearsal};
 use super::clock::Clock;
@@ -88,7 +88,9 @@ impl Server {
         let web_shutdown = CancellationToken::new();
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
-        let web = Web::start(&config.web, health.clone(), feeds, web_shutdown.clone()).await?;
+        let intake = intake(&config, store.clone(), clock);
+        let web =
+            Web::start(&config.web, health.clone(), feeds, intake, web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
         let (media_events, media) = mpsc::channel(EVENTS_MAX);
         let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)
@@ -245,6 +247,18 @@ impl Server {
 /// What is loaded at its first use takes longer than a caller should wait.
 fn warm_up() {
     let _ = PhoneNumber::parse("+78000000000", crate::domain::Region::default());
+}
+
+/// Events that come by HTTP go into the database, where the server finds them.
+fn intake(config: &Config, store: Store, clock: Clock) -> Intake {
+    Intake::new(config.sip.region, move |events| {
+        let store = store.clone();
+        async move {
+            let kept = store.add_shop_events(&events, "http", clock.now()).await;
+            let (new, repeated) = kept.map_err(|error| error.to_string())?;
+            Ok(Kept { new, repeated })
+        }
+    })
 }
 
 async fn load_plans(config: &Config) -> anyhow::Result<plans::Loaded> {
