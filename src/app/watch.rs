@@ -45,6 +45,11 @@ impl Watch {
                 self.callers.insert(call, caller.clone());
                 WebEvent::CallBegan { call, caller, dialled: dialled.clone() }
             }
+            CallFact::Placed { purpose, customer, .. } => {
+                let caller = Masked::from(customer);
+                self.callers.insert(call, caller.clone());
+                WebEvent::CallPlaced { call, customer: caller, purpose: purpose.clone() }
+            }
             CallFact::Queued { group } => {
                 let caller = self.callers.get(&call).cloned();
                 let caller = caller.unwrap_or_else(|| Masked::from(&CallerId::Anonymous));
@@ -77,6 +82,7 @@ impl Watch {
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
+            | CallFact::NotReached { .. }
             | CallFact::Rtp(_) => return,
         };
         self.events.tell(at, event);
@@ -175,6 +181,7 @@ fn shown(state: OperatorState) -> OperatorNow {
         OperatorState::Unreachable => OperatorNow::Unreachable,
         OperatorState::Ready { since } => OperatorNow::Ready { since },
         OperatorState::Ringing { call, since } => OperatorNow::Ringing { call, since },
+        OperatorState::Reserved { call, since } => OperatorNow::Reserved { call, since },
         OperatorState::Talking { call, since } => OperatorNow::Talking { call, since },
         OperatorState::WrapUp { until } => OperatorNow::WrapUp { until },
         OperatorState::Paused { reason, since } => OperatorNow::Paused { reason, since },

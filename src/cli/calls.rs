@@ -153,6 +153,7 @@ fn how_ended(by: EndedBy, reason: EndReason) -> String {
         EndReason::Cancelled => "gave up before the answer",
         EndReason::UnknownNumber => "unknown number",
         EndReason::Busy => "no room for the call",
+        EndReason::NotReached => "the customer was not reached",
         EndReason::NotAcknowledged => "the answer was never acknowledged",
         EndReason::MediaDied => "no audio came any more",
         EndReason::SessionExpired => "the session timer ran out",
@@ -176,6 +177,8 @@ pub(super) fn described(fact: &CallFact, full: bool) -> Option<String> {
     Some(match fact {
         // In the heading.
         CallFact::Offered { .. } | CallFact::Ended { .. } => return None,
+        CallFact::Placed { promise, .. } => format!("placed by us; promise {promise}"),
+        CallFact::NotReached { outcome } => format!("not reached: {outcome}"),
         CallFact::Answered => "answered".to_owned(),
         CallFact::Step { name } => format!("→ {name}"),
         CallFact::Said { text, is_cut: false, .. } => format!("«{text}»"),

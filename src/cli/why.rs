@@ -97,6 +97,8 @@ fn of_line(call: &CallRecord) -> impl Iterator<Item = &CallEvent> {
         | CallFact::Transferred { .. }
         | CallFact::Conversed(_) => true,
         CallFact::Offered { .. }
+        | CallFact::Placed { .. }
+        | CallFact::NotReached { .. }
         | CallFact::Answered
         | CallFact::Step { .. }
         | CallFact::Said { .. }

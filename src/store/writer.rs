@@ -76,6 +76,7 @@ impl CallWriter {
         let queue_max = facts.limits.queue_max;
         let max = match fact {
             CallFact::Offered { .. }
+            | CallFact::Placed { .. }
             | CallFact::Answered
             | CallFact::LeftLine(_)
             | CallFact::Conversed(_)
@@ -170,6 +171,13 @@ impl RowChange {
                 self.dialled = storable(dialled);
                 self.plan = storable(plan);
             }
+            CallFact::Placed { purpose, customer, promise: _, plan } => {
+                self.started_ms = queued.at.0;
+                (self.caller_kind, self.caller) = caller_columns(customer);
+                self.caller = storable(&self.caller);
+                self.dialled = storable(purpose);
+                self.plan = storable(plan);
+            }
             CallFact::Answered => self.answered_ms = Some(queued.at.0),
             CallFact::Ended { by, reason } => {
                 self.ended_ms = Some(queued.at.0);
@@ -190,6 +198,7 @@ impl RowChange {
             | CallFact::Transferred { .. }
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
+            | CallFact::NotReached { .. }
             | CallFact::Promised { .. } => {}
         }
     }
@@ -198,6 +207,7 @@ impl RowChange {
         matches!(
             fact,
             CallFact::Offered { .. }
+                | CallFact::Placed { .. }
                 | CallFact::Answered
                 | CallFact::Ended { .. }
                 | CallFact::Rtp(_)

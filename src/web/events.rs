@@ -43,6 +43,13 @@ pub enum WebEvent {
         caller: Masked,
         dialled: String,
     },
+    /// A call of ours to a customer: by a robot, or by an operator who calls back.
+    CallPlaced {
+        call: CallId,
+        customer: Masked,
+        /// The robot of the plan, or the kind of callback.
+        purpose: String,
+    },
     CallEnded {
         call: CallId,
         /// As `allo calls` names it.
@@ -80,6 +87,7 @@ impl WebEvent {
     pub fn name(&self) -> &'static str {
         match self {
             Self::CallBegan { .. } => "call-began",
+            Self::CallPlaced { .. } => "call-placed",
             Self::CallEnded { .. } => "call-ended",
             Self::CallerJoined { .. } => "caller-joined",
             Self::CallerLeft { .. } => "caller-left",
