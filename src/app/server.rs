@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::config::{Config, CrmSource, Transport};
 use crate::core::{Event, Hub};
 use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
-use crate::domain::PhoneNumber;
+use crate::domain::{Calendar, PhoneNumber};
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
@@ -24,11 +24,14 @@ use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::outside::Outside;
 use super::people::Keeper;
+use super::promises::{Promises, Watcher};
 use super::watch::Watch;
 use super::{memory, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
+/// Events from the admin and the database that may wait for the event loop.
+const CONTROL_MAX: usize = 1_024;
 /// How long the last facts may take to reach the database when the server stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 /// How long hung-up calls may take to say goodbye when the server stops.
@@ -44,6 +47,7 @@ pub struct Server {
     health: Health,
     store: Store,
     calls: CallWriter,
+    promises: Promises,
     legs_up: watch::Receiver<usize>,
     control: mpsc::Sender<Event>,
     event_loop: JoinHandle<()>,
@@ -91,8 +95,12 @@ impl Server {
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
-        let (control, controls) = mpsc::channel(16);
-        for event in first {
+        let (safe, stored) = mpsc::channel(EVENTS_MAX);
+        let promises = Promises::new(store.promise_writer(safe));
+        let mut watcher = Watcher::new(store.clone(), clock, Calendar::default(), &promises);
+        let owed = watcher.first().await?;
+        let (control, controls) = mpsc::channel(CONTROL_MAX);
+        for event in first.into_iter().chain(owed) {
             control.send(event).await?;
         }
         let (legs_up, legs_up_seen) = watch::channel(0);
@@ -103,6 +111,7 @@ impl Server {
             crm: open_crm(&config, &store)?,
             calls: calls.clone(),
             people,
+            promises: promises.clone(),
             outside: Outside::new(config.trunks.clone()),
             watch,
             recordings: config.recordings.folder.clone(),
@@ -111,7 +120,7 @@ impl Server {
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
         let seed = rand::random();
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
-        let inputs = Inputs { sip, media, control: controls, questions };
+        let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
         tokio::spawn(old_recordings::delete_daily(
@@ -119,6 +128,7 @@ impl Server {
             clock,
             control.clone(),
         ));
+        tokio::spawn(watcher.run(control.clone()));
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
@@ -134,6 +144,7 @@ impl Server {
             calls,
             legs_up: legs_up_seen,
             keeping,
+            promises,
             control,
             event_loop,
             reloading,
@@ -204,7 +215,7 @@ impl Server {
             warn!("the database did not take the last wishes of operators in time");
         }
         self.media.shutdown();
-        let lost = self.calls.close(LAST_WRITES).await;
+        let lost = self.calls.close(LAST_WRITES).await + self.promises.close(LAST_WRITES).await;
         if lost > 0 {
             warn!(facts = lost, "the database did not take the last facts in time");
         }

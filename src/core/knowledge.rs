@@ -205,6 +205,11 @@ impl Knowledge {
         of_event.cloned().or_else(|| Some(self.order()?.number.clone()))
     }
 
+    /// Where the customer lives, if the CRM knows it: an IANA name.
+    pub fn customer_timezone(&self) -> Option<String> {
+        self.customer()?.timezone.clone()
+    }
+
     fn customer(&self) -> Option<&Customer> {
         self.customers.get(self.chosen?)
     }

@@ -170,6 +170,11 @@ impl Acd {
         self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Ringing { .. }))
     }
 
+    /// Whether an operator is kept free for the customer of this call.
+    pub fn is_reserved(&self, call: CallId) -> bool {
+        self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Reserved { .. }))
+    }
+
     /// What an operator wants; `None`: there is no such operator.
     pub fn attendance(&self, login: &Login) -> Option<&Attendance> {
         self.staff.get(login).map(|person| &person.attendance)

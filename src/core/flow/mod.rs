@@ -240,8 +240,13 @@ impl Flow {
     }
 
     /// The file of the plan that the call follows.
-    pub fn script(&self) -> &Script {
+    pub fn script(&self) -> &Arc<Script> {
         &self.script
+    }
+
+    /// The time zone in which the customer lives, if the CRM knows it: an IANA name.
+    pub fn customer_timezone(&self) -> Option<String> {
+        self.knowledge.customer_timezone()
     }
 
     /// The wall clock was set.
