@@ -104,7 +104,7 @@ impl Server {
             .context("the RTP engine can't start")?;
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
         let settings = sip_settings(&config);
-        let (people, mut keeper) = Keeper::new(store.clone(), clock, settings.accounts.clone());
+        let (people, mut keeper) = Keeper::new(store.clone(), wall, settings.accounts.clone());
         let first = keeper.first(&loaded.plan).await?;
         let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.

@@ -94,6 +94,8 @@ mod tests {
             state,
             next_at: None,
             attempts: 0,
+            not_counted: 0,
+            overdue: false,
             place: None,
             about: About::default(),
             event: None,
