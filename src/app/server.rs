@@ -119,6 +119,10 @@ impl Server {
         for event in first.into_iter().chain(owed) {
             control.send(event).await?;
         }
+        if let Some(trunk) = config.trunks.first() {
+            let (calls_max, starts_per_second) = (trunk.max_calls, trunk.starts_per_second);
+            control.send(Event::TrunksChanged { calls_max, starts_per_second }).await?;
+        }
         let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
