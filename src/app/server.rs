@@ -22,7 +22,6 @@ use crate::web::{Feeds, Health, Web};
 
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
-use super::outside::Outside;
 use super::people::Keeper;
 use super::watch::Watch;
 use super::{memory, old_recordings, plans, reload};
@@ -103,7 +102,6 @@ impl Server {
             crm: open_crm(&config, &store)?,
             calls: calls.clone(),
             people,
-            outside: Outside::new(config.trunks.clone()),
             watch,
             recordings: config.recordings.folder.clone(),
             legs_up,
@@ -275,6 +273,7 @@ fn sip_settings(config: &Config) -> SipSettings {
         digest: config.sip.digest,
         keepalive_ms: config.sip.keepalive.as_ms(),
         tls: config.sip.tls.clone(),
+        trunks: config.trunks.clone(),
         limits: sip::Limits {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,
