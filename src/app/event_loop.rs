@@ -23,7 +23,6 @@ use crate::store::{CallWriter, Stored};
 use crate::web::{self, Question};
 
 use super::clock::Clock;
-use super::outside::Outside;
 use super::people::People;
 use super::promises::{self, Promises};
 use super::watch::{self, Watch};
@@ -51,7 +50,6 @@ pub struct Outputs {
     pub calls: CallWriter,
     pub people: People,
     pub promises: Promises,
-    pub outside: Outside,
     pub watch: Watch,
     pub recordings: PathBuf,
     /// How many legs are up, for whoever waits for the last one.
@@ -156,6 +154,9 @@ impl EventLoop {
                     sip::TransferTarget::Leg(leg) => TransferTarget::Leg(leg),
                 };
                 self.handle(Event::TransferAsked { leg, target }).await;
+            }
+            SipEvent::TrunksChanged { calls_max, starts_per_second, trunks: _ } => {
+                self.handle(Event::TrunksChanged { calls_max, starts_per_second }).await;
             }
             SipEvent::PhoneChanged { login, state, local } => {
                 match local {
@@ -402,15 +403,11 @@ impl EventLoop {
         let (to, local) = match to {
             Destination::Operator(login) => {
                 let local = self.phones.get(&login).copied();
-                (Some(sip::Destination::Account(login)), local)
+                (sip::Destination::Account(login), local)
             }
-            Destination::Number { number, trunks: _ } => {
-                (self.out.outside.uri(&number).map(sip::Destination::Uri), None)
+            Destination::Number { number, trunks } => {
+                (sip::Destination::Outside { number, trunks }, None)
             }
-        };
-        let Some(to) = to else {
-            warn!(%leg, "there is no trunk to dial a number outside by");
-            return Some(Event::NoRoom { leg });
         };
         let local = local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let media = match self.out.media.open(leg, unknown_of(local), local) {

@@ -23,7 +23,6 @@ use crate::web::{Feeds, Health, Intake, Kept, Web};
 use super::calendar::{self, Rehearsal, Wall};
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
-use super::outside::Outside;
 use super::people::Keeper;
 use super::promises::{Promises, Watcher};
 use super::watch::Watch;
@@ -119,10 +118,6 @@ impl Server {
         for event in first.into_iter().chain(owed) {
             control.send(event).await?;
         }
-        if let Some(trunk) = config.trunks.first() {
-            let (calls_max, starts_per_second) = (trunk.max_calls, trunk.starts_per_second);
-            control.send(Event::TrunksChanged { calls_max, starts_per_second }).await?;
-        }
         let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
@@ -133,7 +128,6 @@ impl Server {
             calls: calls.clone(),
             people,
             promises: promises.clone(),
-            outside: Outside::new(config.trunks.clone()),
             watch,
             recordings: config.recordings.folder.clone(),
             legs_up,
@@ -330,6 +324,7 @@ fn sip_settings(config: &Config) -> SipSettings {
         digest: config.sip.digest,
         keepalive_ms: config.sip.keepalive.as_ms(),
         tls: config.sip.tls.clone(),
+        trunks: config.trunks.clone(),
         limits: sip::Limits {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,
