@@ -133,7 +133,9 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Test(args) => plans::test(config, args),
         Command::Graph(args) => plans::graph(config, args),
         Command::Simulate(args) => simulate::run(&config, &args),
-        Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
+        Command::Demo(args) => {
+            wait_for(demo::run(args, config.clone(), demo::server::start(config)))
+        }
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
         Command::Report(args) => wait_for(report::run(&config, &args)),
