@@ -10,6 +10,8 @@ pub mod operator;
 pub mod plans;
 pub mod prompts;
 pub mod report;
+pub mod robot;
+mod running;
 pub mod serve;
 pub mod simulate;
 pub mod table;
@@ -63,6 +65,9 @@ enum Command {
     Report(report::ReportArgs),
     /// Explain a call: who was rung and why, and why everybody else was not.
     Why(why::WhyArgs),
+    /// The surveys and robots of the running server: how far they are, stop, resume.
+    #[command(subcommand)]
+    Robot(robot::RobotCommand),
     /// Fill the customers and orders that allo keeps itself.
     #[command(subcommand)]
     Crm(crm::CrmCommand),
@@ -126,6 +131,7 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
         Command::Report(args) => wait_for(report::run(&config, &args)),
         Command::Why(args) => wait_for(why::run(&config, &args)),
+        Command::Robot(command) => robot::run(&config, &command),
         Command::Crm(command) => wait_for(crm::run(&config, command)),
         Command::Operator(command) => wait_for(operator::run(&config, command)),
         Command::Prompts(command) => wait_for(prompts::run(&config, command)),
