@@ -16,11 +16,13 @@ create table promises (
     contacted_ms bigint,
     ended_ms bigint,
     state text not null,        -- open, scheduled, attempting, talking, kept, broken, ...
-    attempts bigint not null,
+    attempts bigint not null,  -- begun; the number of the last one
+    not_counted bigint not null,  -- of them: the customer's phone never rang
     place text,                 -- JSON: {"entered": 1795255200000, "priority": 10}
     about text not null,        -- JSON
     event text unique,
-    escalated boolean not null,
+    escalated boolean not null, -- supervisors were told that it will be late
+    overdue boolean not null,   -- and that it is
     note text not null,
     rehearsal boolean not null
 );

@@ -14,15 +14,18 @@ use uuid::Uuid;
 use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
-use crate::domain::{CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics};
+use crate::domain::{
+    Calendar, CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics, Timestamp,
+};
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
-use crate::store::CallWriter;
+use crate::store::{CallWriter, Stored};
 use crate::web::{self, Question};
 
 use super::clock::Clock;
 use super::outside::Outside;
 use super::people::People;
+use super::promises::{self, Promises};
 use super::watch::{self, Watch};
 
 /// Seconds after which a refused caller may try again.
@@ -34,6 +37,8 @@ pub struct Inputs {
     pub media: mpsc::Receiver<MediaEvent>,
     /// From the admin and the database: a new plan, operators, the drain.
     pub control: mpsc::Receiver<Event>,
+    /// What is in the database now.
+    pub stored: mpsc::Receiver<Stored>,
     /// Of those who watch.
     pub questions: web::Answers,
 }
@@ -45,6 +50,7 @@ pub struct Outputs {
     pub crm: Arc<dyn Crm>,
     pub calls: CallWriter,
     pub people: People,
+    pub promises: Promises,
     pub outside: Outside,
     pub watch: Watch,
     pub recordings: PathBuf,
@@ -56,6 +62,8 @@ pub struct Outputs {
 pub struct EventLoop {
     hub: Hub,
     clock: Clock,
+    /// What the wall clock says: records carry its times.
+    calendar: Calendar,
     out: Outputs,
     legs: BTreeMap<LegId, Leg>,
     /// The address of ours that an operator's phone sends to.
@@ -85,6 +93,7 @@ impl EventLoop {
         let mut this = Self {
             hub,
             clock,
+            calendar: Calendar::default(),
             out,
             legs: BTreeMap::new(),
             phones: BTreeMap::new(),
@@ -103,6 +112,7 @@ impl EventLoop {
                 Some(event) = inputs.media.recv() => this.on_media(event).await,
                 Some(event) = answered.recv() => this.handle(event).await,
                 Some(event) = inputs.control.recv() => this.handle(event).await,
+                Some(stored) = inputs.stored.recv() => this.handle(promises::stored(stored)).await,
                 Some(question) = inputs.questions.recv() => this.answer_question(question),
                 () = sleep_until(timer) => this.on_time().await,
             }
@@ -239,6 +249,9 @@ impl EventLoop {
             if let Event::LookupAnswered { call, lookup, .. } = &event {
                 self.lookups.remove(&(*call, *lookup));
             }
+            if let Event::CalendarSet { calendar } = &event {
+                self.calendar = *calendar;
+            }
             let mut commands = std::mem::take(&mut self.commands);
             self.hub.handle(self.clock.now(), event, &mut commands);
             self.carry_out(commands, &mut next).await;
@@ -321,18 +334,24 @@ impl EventLoop {
                     task.abort();
                 }
             }
-            Command::StartMessage { .. }
-            | Command::StopMessage { .. }
-            | Command::StorePromise(_)
-            | Command::StoreAttempt(_)
-            | Command::StoreRating { .. }
-            | Command::Forbid { .. }
-            | Command::ShopEventTaken { .. }
-            | Command::WriteCrm { .. }
-            | Command::ShowPromise { .. } => {}
+            Command::StartMessage { call, leg, max_ms } => self.start_message(call, leg, max_ms),
+            Command::StopMessage { leg } => self.out.media.stop_message(leg),
+            Command::StorePromise(promise) => self.out.promises.store(*promise, self.wall()),
+            Command::StoreAttempt(attempt) => self.out.promises.attempt(attempt),
+            Command::StoreRating { call, rating } => {
+                self.out.promises.rating(call, rating, self.wall());
+            }
+            Command::Forbid { forbidden, source } => {
+                self.out.promises.forbid(forbidden, source, self.wall());
+            }
+            Command::ShopEventTaken { key } => self.out.promises.event_taken(key, self.wall()),
+            Command::WriteCrm { call, phone, write } => {
+                self.out.promises.write_crm(call, phone, &write, self.wall());
+            }
+            Command::ShowPromise { .. } => {}
             Command::Record { call, fact } => self.record(call, fact),
             Command::ShowOperator { operator, state } => {
-                self.out.watch.on_operator(self.clock.now(), operator, state);
+                self.out.watch.on_operator(self.wall(), operator, state);
             }
             Command::RememberAttendance { operator, attendance } => {
                 self.out.people.remember_attendance(operator, attendance);
@@ -407,12 +426,29 @@ impl EventLoop {
     }
 
     fn start_recording(&mut self, call: CallId, caller: LegId, operator: LegId) {
-        let day = self.clock.now().in_zone(&jiff::tz::TimeZone::UTC).date();
-        let file = format!("{day}/{call}-{}.wav", self.clock.now().0);
+        let file = self.file_for(call);
         self.recordings.insert(caller, call);
         let folder = self.out.recordings.clone();
         let recording = media::Recording { left: caller, right: operator, folder, file };
         self.out.media.record(recording);
+    }
+
+    fn start_message(&mut self, call: CallId, leg: LegId, max_ms: u64) {
+        let (folder, file) = (self.out.recordings.clone(), self.file_for(call));
+        self.recordings.insert(leg, call);
+        let message = media::Message { leg, folder, file, length_max_ms: max_ms };
+        self.out.media.start_message(message);
+    }
+
+    /// Where a recording of a call goes: no name from outside is part of it.
+    fn file_for(&self, call: CallId) -> String {
+        let wall = self.wall();
+        let day = wall.in_zone(&jiff::tz::TimeZone::UTC).date();
+        format!("{day}/{call}-{}.wav", wall.0)
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.calendar.wall(self.clock.now())
     }
 
     fn look_up(
@@ -448,7 +484,7 @@ impl EventLoop {
             }
             other => debug!(%call, fact = ?other, "recorded"),
         }
-        let now = self.clock.now();
+        let now = self.wall();
         self.out.watch.on_fact(now, call, &fact, |group| self.hub.waiting(group));
         self.out.calls.record(call, now, fact);
     }

@@ -7,6 +7,7 @@
 //! - [`outside`]: the way to numbers outside
 //! - [`old_recordings`]: conversations are not kept for ever
 //! - [`memory`]: what a burst of calls leaves free
+//! - [`promises`]: what is owed to customers, between the database and the hub
 //! - [`watch`]: what HTTP shows
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
@@ -20,6 +21,7 @@ pub mod old_recordings;
 pub mod outside;
 pub mod people;
 pub mod plans;
+pub mod promises;
 pub mod reload;
 pub mod server;
 pub mod watch;

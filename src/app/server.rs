@@ -25,11 +25,14 @@ use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::outside::Outside;
 use super::people::Keeper;
+use super::promises::{Promises, Watcher};
 use super::watch::Watch;
 use super::{memory, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
+/// Events from the admin and the database that may wait for the event loop.
+const CONTROL_MAX: usize = 1_024;
 /// How long the last facts may take to reach the database when the server stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 /// How long hung-up calls may take to say goodbye when the server stops.
@@ -45,6 +48,7 @@ pub struct Server {
     health: Health,
     store: Store,
     calls: CallWriter,
+    promises: Promises,
     legs_up: watch::Receiver<usize>,
     control: mpsc::Sender<Event>,
     event_loop: JoinHandle<()>,
@@ -88,7 +92,9 @@ impl Server {
         let web_shutdown = CancellationToken::new();
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
-        let intake = intake(&config, store.clone(), clock);
+        let (safe, stored) = mpsc::channel(EVENTS_MAX);
+        let promises = Promises::new(store.promise_writer(safe));
+        let intake = intake(&config, store.clone(), promises.clone(), clock);
         let web =
             Web::start(&config.web, health.clone(), feeds, intake, web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
@@ -105,9 +111,11 @@ impl Server {
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
-        let (control, controls) = mpsc::channel(16);
+        let mut watcher = Watcher::new(store.clone(), clock, calendar, &promises);
+        let owed = watcher.first().await?;
+        let (control, controls) = mpsc::channel(CONTROL_MAX);
         control.send(Event::CalendarSet { calendar }).await?;
-        for event in first {
+        for event in first.into_iter().chain(owed) {
             control.send(event).await?;
         }
         let (legs_up, legs_up_seen) = watch::channel(0);
@@ -118,6 +126,7 @@ impl Server {
             crm: open_crm(&config, &store)?,
             calls: calls.clone(),
             people,
+            promises: promises.clone(),
             outside: Outside::new(config.trunks.clone()),
             watch,
             recordings: config.recordings.folder.clone(),
@@ -126,7 +135,7 @@ impl Server {
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
         let seed = rand::random();
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
-        let inputs = Inputs { sip, media, control: controls, questions };
+        let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
         tokio::spawn(old_recordings::delete_daily(
@@ -137,6 +146,7 @@ impl Server {
         if rehearsal.is_none() {
             tokio::spawn(calendar::watch_wall_clock(clock, control.clone()));
         }
+        tokio::spawn(watcher.run(control.clone()));
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
@@ -152,6 +162,7 @@ impl Server {
             calls,
             legs_up: legs_up_seen,
             keeping,
+            promises,
             control,
             event_loop,
             reloading,
@@ -222,7 +233,7 @@ impl Server {
             warn!("the database did not take the last wishes of operators in time");
         }
         self.media.shutdown();
-        let lost = self.calls.close(LAST_WRITES).await;
+        let lost = self.calls.close(LAST_WRITES).await + self.promises.close(LAST_WRITES).await;
         if lost > 0 {
             warn!(facts = lost, "the database did not take the last facts in time");
         }
@@ -250,12 +261,13 @@ fn warm_up() {
 }
 
 /// Events that come by HTTP go into the database, where the server finds them.
-fn intake(config: &Config, store: Store, clock: Clock) -> Intake {
+fn intake(config: &Config, store: Store, promises: Promises, clock: Clock) -> Intake {
     Intake::new(config.sip.region, move |events| {
-        let store = store.clone();
+        let (store, promises) = (store.clone(), promises.clone());
         async move {
             let kept = store.add_shop_events(&events, "http", clock.now()).await;
             let (new, repeated) = kept.map_err(|error| error.to_string())?;
+            promises.look_for_events();
             Ok(Kept { new, repeated })
         }
     })

@@ -224,6 +224,7 @@ fn shown(state: OperatorState) -> OperatorNow {
         OperatorState::Unreachable => OperatorNow::Unreachable,
         OperatorState::Ready { since } => OperatorNow::Ready { since },
         OperatorState::Ringing { call, since } => OperatorNow::Ringing { call, since },
+        OperatorState::Reserved { call, since } => OperatorNow::Reserved { call, since },
         OperatorState::Talking { call, since } => OperatorNow::Talking { call, since },
         OperatorState::WrapUp { until } => OperatorNow::WrapUp { until },
         OperatorState::Paused { reason, since } => OperatorNow::Paused { reason, since },

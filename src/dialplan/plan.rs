@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::expression::Condition;
 use super::hours::{Hours, TimeRange};
+use super::waiting::{PRESS, called_back};
 use crate::domain::{Key, Language, PhoneNumber, PromiseKind, RecordingId, Region};
 use crate::speech::Format;
 
@@ -44,6 +45,29 @@ impl Plan {
     /// The group of this name; if several files have one, that of the first file.
     pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
         self.scripts.values().find_map(|script| script.groups.get(name))
+    }
+
+    /// The robots that answer an event of the shop, each with its file.
+    pub fn robots_after<'a>(
+        &'a self,
+        event: &'a str,
+    ) -> impl Iterator<Item = (&'a Arc<Script>, &'a Arc<Robot>)> {
+        let all = self.scripts.values();
+        let all = all.flat_map(|script| script.robots.values().map(move |robot| (script, robot)));
+        all.filter(move |(_, robot)| match &robot.trigger {
+            Trigger::Event(wanted) => wanted == event,
+            Trigger::Conversation { .. } => false,
+        })
+    }
+
+    /// The incidents that an event of the shop is, each with its file.
+    pub fn incidents_of<'a>(
+        &'a self,
+        event: &'a str,
+    ) -> impl Iterator<Item = (&'a Arc<Script>, &'a Arc<Incident>)> {
+        let all = self.scripts.values();
+        let all = all.flat_map(|script| script.incidents.values().map(move |it| (script, it)));
+        all.filter(move |(_, incident)| incident.event == event)
     }
 
     /// The names of all groups, each once.
@@ -335,6 +359,49 @@ pub struct Robot {
     pub identity: Identity,
 }
 
+impl Robot {
+    /// A survey with nothing but a name: asks within 30 minutes after a conversation of 20 seconds,
+    /// each customer once a week.
+    pub fn survey(name: impl Into<String>) -> Self {
+        let trigger = Trigger::Conversation { talk_at_least_ms: 20_000, groups: Vec::new() };
+        Self {
+            within_ms: 30 * 60_000,
+            cap: Some(Cap { calls: 1, per_ms: 7 * 86_400_000 }),
+            ..Self::calling(name.into(), RobotKind::Survey, trigger)
+        }
+    }
+
+    /// A robot with nothing but a name and an event, which it answers within a day.
+    pub fn after_event(name: impl Into<String>, event: impl Into<String>) -> Self {
+        Self::calling(name.into(), RobotKind::Service, Trigger::Event(event.into()))
+    }
+
+    fn calling(name: String, kind: RobotKind, trigger: Trigger) -> Self {
+        Self {
+            name,
+            kind,
+            trigger,
+            within_ms: 86_400_000,
+            window: Window::default(),
+            cap: None,
+            tries: 2,
+            every_ms: 60 * 60_000,
+            ring_ms: 30_000,
+            at_once: 20,
+            per_second: 5,
+            identity: Identity::default(),
+        }
+    }
+
+    /// Whether it is a `survey` block: its menu asks for a score.
+    pub fn is_survey(&self) -> bool {
+        match self.trigger {
+            Trigger::Conversation { .. } => true,
+            Trigger::Event(_) => false,
+        }
+    }
+}
+
 /// There is none for advertising, which automatic calls must not carry (38-FZ article 18 (2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RobotKind {
@@ -342,6 +409,19 @@ pub enum RobotKind {
     /// Something about an order or a service that the customer uses.
     Service,
     Reminder,
+}
+
+impl RobotKind {
+    pub const ALL: [Self; 3] = [Self::Survey, Self::Service, Self::Reminder];
+
+    /// As plans name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Service => "service",
+            Self::Reminder => "reminder",
+        }
+    }
 }
 
 /// What a robot calls after.
@@ -399,6 +479,11 @@ pub struct Incident {
     pub label: Option<String>,
 }
 
+impl Incident {
+    /// The due time, unless the plan says otherwise.
+    pub const DUE_MS: u64 = 15 * 60_000;
+}
+
 /// `callback "callback-missed" { … }`: how humans call customers back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallbackRules {
@@ -434,6 +519,19 @@ impl Default for CallbackRules {
             escalate_to: None,
             identity: Identity::default(),
         }
+    }
+}
+
+impl CallbackRules {
+    /// What a customer who is called back for this hears first; with `press`, which key to press, too.
+    pub fn greeting(&self, kind: PromiseKind) -> Vec<Piece> {
+        let recording = |id: &str| Piece::Recording(RecordingId::new(id));
+        let default = || called_back(kind).map(recording).into_iter().collect();
+        let mut heard = self.prompt.clone().unwrap_or_else(default);
+        if let Way::CustomerFirst { press: Some(_) } = self.way {
+            heard.push(recording(PRESS));
+        }
+        heard
     }
 }
 

@@ -142,8 +142,11 @@ pub enum Expectation {
     Operator(Login),
     /// The plan ended the call.
     Hangup,
-    /// Such a promise was made.
-    Promise(PromiseKind),
+    /// Such a promise was made, due at this time on the wall clock of the plan's time zone.
+    Promise {
+        kind: PromiseKind,
+        due: Option<DateTime>,
+    },
     /// The caller entered this step or menu.
     Step(String),
     Language(Language),
@@ -207,7 +210,7 @@ const LINES: &[&str] = &[
 
 /// What `expect` names, beside `hangup`.
 const EXPECTED: &[&str] =
-    &["queued", "waiting", "connected", "operator", "promise", "step", "language"];
+    &["queued", "waiting", "connected", "operator", "promise", "due", "step", "language"];
 
 /// Lines that say how things stand when the call comes.
 const SET_UP: &[&str] = &["at", "call", "crm", "operators", "operator", "ahead"];
@@ -399,7 +402,13 @@ impl Reader<'_, '_> {
 
     fn expect(&mut self, node: &Node, script: &Script) -> Option<Expectation> {
         self.known_props(node, EXPECTED);
-        let property = node.props.first();
+        let due = self.parsed_prop(node, "due", values::moment);
+        if let (Some(value), None) = (node.prop("due"), node.prop("promise")) {
+            let hint = "write promise=\"callback-missed\" due=\"2026-11-30 11:00\"";
+            self.report.error_hint(value.span, "what is due then?", hint);
+            return None;
+        }
+        let property = node.props.iter().find(|(key, _)| key.value != "due");
         let Some((key, value)) = property else {
             let word = self.one_text(node, "waiting=\"…\", step=\"…\", promise=\"…\" or hangup")?;
             if word.value == "hangup" {
@@ -429,7 +438,7 @@ impl Reader<'_, '_> {
                 self.defined(&text, "step or menu", known).then_some(Expectation::Step(text.value))
             }
             "promise" => match text.value.parse() {
-                Ok(kind) => Some(Expectation::Promise(kind)),
+                Ok(kind) => Some(Expectation::Promise { kind, due }),
                 Err(message) => {
                     let message: String = message;
                     self.report.error(text.span, message);

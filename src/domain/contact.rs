@@ -18,6 +18,8 @@ pub enum Origin {
     Transferred,
     /// The connection to the operator broke; at the head of the line.
     OperatorLost,
+    /// The customer is not on the line: we call when the turn comes.
+    Callback,
 }
 
 /// How a stay in the line ended.

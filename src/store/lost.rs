@@ -89,8 +89,8 @@ fn unended_stay(life: &Life) -> Option<Visit> {
             CallFact::Queued { group } => stay = Some((group.clone(), *at, origin)),
             CallFact::LeftLine(_) => stay = None,
             CallFact::Transferred { .. } => origin = Origin::Transferred,
+            CallFact::Placed { .. } => origin = Origin::Callback,
             CallFact::Offered { .. }
-            | CallFact::Placed { .. }
             | CallFact::Answered
             | CallFact::Step { .. }
             | CallFact::Said { .. }

@@ -128,6 +128,11 @@ pub enum OperatorNow {
         call: CallId,
         since: Timestamp,
     },
+    /// Kept free for a customer who is being called back.
+    Reserved {
+        call: CallId,
+        since: Timestamp,
+    },
     /// Without a call: one of the operator's own.
     Talking {
         call: Option<CallId>,
@@ -144,8 +149,8 @@ pub enum OperatorNow {
 
 impl OperatorNow {
     /// All names, as they stand in JSON and in labels of metrics.
-    pub const NAMES: [&'static str; 7] =
-        ["offline", "unreachable", "ready", "ringing", "talking", "wrap-up", "paused"];
+    pub const NAMES: [&'static str; 8] =
+        ["offline", "unreachable", "ready", "ringing", "reserved", "talking", "wrap-up", "paused"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -153,6 +158,7 @@ impl OperatorNow {
             Self::Unreachable => "unreachable",
             Self::Ready { .. } => "ready",
             Self::Ringing { .. } => "ringing",
+            Self::Reserved { .. } => "reserved",
             Self::Talking { .. } => "talking",
             Self::WrapUp { .. } => "wrap-up",
             Self::Paused { .. } => "paused",

@@ -34,6 +34,8 @@ pub fn promise(number: u128, kind: PromiseKind) -> Promise {
         state: PromiseState::Open,
         next_at: Some(at(60)),
         attempts: 0,
+        not_counted: 0,
+        overdue: false,
         place: Some(LinePlace { entered: at(-30), priority: 10 }),
         about: About {
             call: Some(call(7)),
@@ -198,7 +200,7 @@ async fn what_death_cut_off_counts_as_made(store: &Store) {
     assert_eq!(store.close_lost_attempts(at(201)).await.unwrap(), 0);
     let open = store.open_promises().await.unwrap();
     let found = open.iter().find(|promise| promise.id == owed.id).expect("still owed");
-    assert_eq!(found.attempts, 1, "a line that was congested does not count");
+    assert_eq!(found.attempts, 2, "the next attempt has a number of its own");
     let record = all(store).await.into_iter().find(|r| r.promise.id == owed.id).unwrap();
     let story = store.promise_story(record.number).await.unwrap().unwrap();
     let lost = &story.attempts[1];

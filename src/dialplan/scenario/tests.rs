@@ -29,7 +29,7 @@ test "known client" {
     silence
     expect step="main"
     expect queued="support"
-    expect promise="callback"
+    expect promise="callback" due="2026-11-30 11:00"
     expect language="ru"
     expect hangup
     hangs-up
@@ -62,6 +62,9 @@ test "known client" {
     assert_eq!(test.steps[2].action, Action::Press(key('4')));
     assert_eq!(test.steps[3].action, Action::Enter("4815#".chars().map(key).collect()));
     assert_eq!(test.steps[5].action, Action::Expect(Expectation::Step("main".into())));
+    let due = Some(Date::constant(2026, 11, 30).at(11, 0, 0, 0));
+    let promised = Expectation::Promise { kind: PromiseKind::CallbackOrdered, due };
+    assert_eq!(test.steps[7].action, Action::Expect(promised));
     assert_eq!(test.steps.len(), 11);
 }
 
@@ -74,6 +77,11 @@ fn mistakes_in_tests_are_named() {
         ("call to=100", "2:9 a number of the plan is expected here"),
         ("{call}\nhear \"greeting\"", "3:1 line \"hear\" is not known; did you mean \"hears\"?"),
         ("{call}\npress \"12\"", "3:1 which one key?"),
+        ("{call}\nexpect hangup due=\"2026-11-30 11:00\"", "3:19 what is due then?"),
+        (
+            "{call}\nexpect promise=\"callback-missed\" due=\"monday\"",
+            "3:38 \"monday\" is not a moment; write \"2026-11-23 12:00\"",
+        ),
         ("{call}\npress 1", "3:7 keys such as \"1\" or \"4815#\" is expected here"),
         (
             "{call}\nexpect queued=\"suport\"",

@@ -112,11 +112,11 @@ fn promises(latest: &[&Promise], known: &BTreeSet<PromiseId>) -> Vec<Statement> 
         latest.iter().filter(|promise| !is_known(promise)).map(|p| new_row(p)).collect();
     let changed: Vec<Vec<Cell>> = latest.iter().filter(is_known).map(|p| changed_row(p)).collect();
     let add = "insert into promises (id, kind, name, phone, grp, script, made_ms, due_ms, next_ms, \
-               contacted_ms, ended_ms, state, attempts, place, about, event, escalated, note, \
-               rehearsal) ";
+               contacted_ms, ended_ms, state, attempts, not_counted, place, about, event, \
+               escalated, overdue, note, rehearsal) ";
     let change = "update promises set grp = $2, due_ms = $3, next_ms = $4, contacted_ms = $5, \
-                  ended_ms = $6, state = $7, attempts = $8, place = $9, about = $10, \
-                  escalated = $11, note = $12 where id = $1";
+                  ended_ms = $6, state = $7, attempts = $8, not_counted = $9, place = $10, \
+                  about = $11, escalated = $12, overdue = $13, note = $14 where id = $1";
     Statement::inserts(add, &new, " on conflict do nothing")
         .chain([Statement::Each { sql: change, rows: changed }])
         .collect()
@@ -137,10 +137,12 @@ fn new_row(promise: &Promise) -> Vec<Cell> {
         promise.ended.into(),
         promise.state.name().into(),
         promise.attempts.into(),
+        promise.not_counted.into(),
         promise.place.map(|place| json(&place)).as_deref().into(),
         json(&promise.about).into(),
         promise.event.as_deref().into(),
         promise.escalated.into(),
+        promise.overdue.into(),
         promise.note.as_str().into(),
         promise.rehearsal.into(),
     ]
@@ -156,9 +158,11 @@ fn changed_row(promise: &Promise) -> Vec<Cell> {
         promise.ended.into(),
         promise.state.name().into(),
         promise.attempts.into(),
+        promise.not_counted.into(),
         promise.place.map(|place| json(&place)).as_deref().into(),
         json(&promise.about).into(),
         promise.escalated.into(),
+        promise.overdue.into(),
         promise.note.as_str().into(),
     ]
 }

@@ -95,12 +95,14 @@ macro_rules! promise_of {
             state: known(row.try_get("state")?)?,
             next_at: time("next_ms")?,
             attempts: count(row.try_get("attempts")?),
+            not_counted: count(row.try_get("not_counted")?),
             place: row.try_get::<Option<&str>, _>("place")?.map(from_json).transpose()?,
             about: from_json(row.try_get("about")?)?,
             event: row.try_get("event")?,
             contacted: time("contacted_ms")?,
             ended: time("ended_ms")?,
             escalated: row.try_get("escalated")?,
+            overdue: row.try_get("overdue")?,
             note: row.try_get("note")?,
             rehearsal: row.try_get("rehearsal")?,
         };
@@ -143,10 +145,10 @@ impl Store {
     pub async fn close_lost_attempts(&self, now: Timestamp) -> Result<u64, DatabaseError> {
         let end = "update attempts set outcome = 'failed', ended_ms = $1 where outcome is null";
         // An attempt is stored before its promise counts it.
-        let count = "update promises set attempts = (select count(*) from attempts a \
-             where a.promise = promises.id and a.outcome not in ('congested', 'withdrawn')) \
-             where ended_ms is null and attempts < (select count(*) from attempts a \
-             where a.promise = promises.id and a.outcome not in ('congested', 'withdrawn'))";
+        let count = "update promises set attempts = \
+             (select max(a.number) from attempts a where a.promise = promises.id) \
+             where ended_ms is null and attempts < \
+             (select max(a.number) from attempts a where a.promise = promises.id)";
         Ok(on_pool!(&self.pool, |pool, begin| {
             let mut transaction = pool.begin_with(begin).await?;
             let ended = sqlx::query(end).bind(now.0).execute(&mut *transaction).await?;
