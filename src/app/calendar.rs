@@ -107,6 +107,19 @@ impl fmt::Display for Rehearsal {
     }
 }
 
+/// The wall clock for those who only write its times down.
+#[derive(Clone, Copy, Debug)]
+pub struct Wall {
+    pub clock: Clock,
+    pub calendar: Calendar,
+}
+
+impl Wall {
+    pub fn now(&self) -> Timestamp {
+        self.calendar.wall(self.clock.now())
+    }
+}
+
 /// The calendar of a world whose wall clock says `wall` now.
 fn of_the_world(now: Timestamp, wall: Timestamp) -> Calendar {
     Calendar { anchor: now, wall, speed: 1, is_rehearsal: false }

@@ -113,7 +113,7 @@ impl EventLoop {
                 Some(event) = answered.recv() => this.handle(event).await,
                 Some(event) = inputs.control.recv() => this.handle(event).await,
                 Some(stored) = inputs.stored.recv() => this.handle(promises::stored(stored)).await,
-                Some(question) = inputs.questions.recv() => this.answer_question(question),
+                Some(question) = inputs.questions.recv() => this.answer_question(question).await,
                 () = sleep_until(timer) => this.on_time().await,
             }
             let up = this.legs.len();
@@ -224,18 +224,30 @@ impl EventLoop {
         }
     }
 
-    fn answer_question(&self, question: Question) {
+    async fn answer_question(&mut self, question: Question) {
         let now = self.clock.now();
         // Who asked may be gone; then nobody misses the answer.
         match question {
             Question::State(to) => drop(to.send(watch::state(self.hub.snapshot(now)))),
             Question::Metrics(to) => {
-                let counters = self.out.watch.counters(self.out.sip.responses());
+                let mut counters = self.out.watch.counters(self.out.sip.responses());
+                watch::count_promises(self.hub.ledger(), self.wall(), &mut counters.promises);
                 drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
             }
-            Question::Promises(to) => drop(to.send(Vec::new())),
-            Question::Robots(to) => drop(to.send(Vec::new())),
-            Question::SwitchRobot { answer, .. } => drop(answer.send(false)),
+            Question::Promises(to) => {
+                drop(to.send(watch::promises(self.hub.ledger(), self.wall())));
+            }
+            Question::Robots(to) => drop(to.send(watch::robots(self.hub.ledger(), self.wall()))),
+            Question::SwitchRobot { name, stop, answer } => {
+                let robots = self.hub.ledger().robots(self.wall());
+                let is_known = robots.iter().any(|robot| robot.name == name);
+                if is_known {
+                    info!(robot = name, stopped = stop, "robot switched");
+                    self.out.promises.switch_robot(name.clone(), stop, self.wall());
+                    self.handle(Event::RobotSwitched { name, is_stopped: stop }).await;
+                }
+                let _ = answer.send(is_known);
+            }
             Question::Why { group, answer } => {
                 drop(answer.send(self.hub.explain_group(now, &group).map(watch::why)));
             }
@@ -348,7 +360,9 @@ impl EventLoop {
             Command::WriteCrm { call, phone, write } => {
                 self.out.promises.write_crm(call, phone, &write, self.wall());
             }
-            Command::ShowPromise { .. } => {}
+            Command::ShowPromise { promise, news } => {
+                self.out.watch.on_promise(self.wall(), &promise, news);
+            }
             Command::Record { call, fact } => self.record(call, fact),
             Command::ShowOperator { operator, state } => {
                 self.out.watch.on_operator(self.wall(), operator, state);

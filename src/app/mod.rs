@@ -7,6 +7,7 @@
 //! - [`outside`]: the way to numbers outside
 //! - [`old_recordings`]: conversations are not kept for ever
 //! - [`memory`]: what a burst of calls leaves free
+//! - [`crm_traffic`]: changes for the CRM, events from it
 //! - [`promises`]: what is owed to customers, between the database and the hub
 //! - [`watch`]: what HTTP shows
 //! - [`reload`]: when files change or SIGHUP comes
@@ -15,6 +16,7 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod crm_traffic;
 pub mod event_loop;
 pub mod memory;
 pub mod old_recordings;

@@ -20,14 +20,14 @@ use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
 use crate::web::{Feeds, Health, Intake, Kept, Web};
 
-use super::calendar::{self, Rehearsal};
+use super::calendar::{self, Rehearsal, Wall};
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::outside::Outside;
 use super::people::Keeper;
 use super::promises::{Promises, Watcher};
 use super::watch::Watch;
-use super::{memory, old_recordings, plans, reload};
+use super::{crm_traffic, memory, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
@@ -93,8 +93,9 @@ impl Server {
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
         let (safe, stored) = mpsc::channel(EVENTS_MAX);
-        let promises = Promises::new(store.promise_writer(safe));
-        let intake = intake(&config, store.clone(), promises.clone(), clock);
+        let promises = Promises::new(store.clone(), safe);
+        let wall = Wall { clock, calendar };
+        let intake = intake(&config, store.clone(), wall, promises.clone());
         let web =
             Web::start(&config.web, health.clone(), feeds, intake, web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
@@ -103,27 +104,28 @@ impl Server {
             .context("the RTP engine can't start")?;
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
         let settings = sip_settings(&config);
-        let (people, mut keeper) = Keeper::new(store.clone(), clock, settings.accounts.clone());
+        let (people, mut keeper) = Keeper::new(store.clone(), wall, settings.accounts.clone());
         let first = keeper.first(&loaded.plan).await?;
         let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.
-        let lost = store.close_lost_calls(clock.now()).await?;
+        let lost = store.close_lost_calls(wall.now()).await?;
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
-        let mut watcher = Watcher::new(store.clone(), clock, calendar, &promises);
+        let mut watcher = Watcher::new(store.clone(), wall, &promises);
         let owed = watcher.first().await?;
         let (control, controls) = mpsc::channel(CONTROL_MAX);
         control.send(Event::CalendarSet { calendar }).await?;
         for event in first.into_iter().chain(owed) {
             control.send(event).await?;
         }
+        let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
         let outputs = Outputs {
             sip: stack.handle(),
             media: engine.handle(),
-            crm: open_crm(&config, &store)?,
+            crm: crm.clone(),
             calls: calls.clone(),
             people,
             promises: promises.clone(),
@@ -143,10 +145,17 @@ impl Server {
             clock,
             control.clone(),
         ));
+        tokio::spawn(watcher.run(control.clone()));
+        let write = crm_traffic::write;
+        tokio::spawn(write(store.clone(), crm.clone(), wall, promises.clone(), control.clone()));
+        if let Some(sql) = config.crm.sql.as_ref().filter(|sql| sql.events.is_some()) {
+            let how = (sql.events_every.duration(), config.sip.region);
+            let poll = crm_traffic::poll_events;
+            tokio::spawn(poll(store.clone(), crm, wall, how, promises.clone(), control.clone()));
+        }
         if rehearsal.is_none() {
             tokio::spawn(calendar::watch_wall_clock(clock, control.clone()));
         }
-        tokio::spawn(watcher.run(control.clone()));
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
@@ -261,11 +270,11 @@ fn warm_up() {
 }
 
 /// Events that come by HTTP go into the database, where the server finds them.
-fn intake(config: &Config, store: Store, promises: Promises, clock: Clock) -> Intake {
+fn intake(config: &Config, store: Store, wall: Wall, promises: Promises) -> Intake {
     Intake::new(config.sip.region, move |events| {
         let (store, promises) = (store.clone(), promises.clone());
         async move {
-            let kept = store.add_shop_events(&events, "http", clock.now()).await;
+            let kept = store.add_shop_events(&events, "http", wall.now()).await;
             let (new, repeated) = kept.map_err(|error| error.to_string())?;
             promises.look_for_events();
             Ok(Kept { new, repeated })

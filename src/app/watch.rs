@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::core::acd::{OperatorState, Standing, WaitingCaller};
 use crate::core::event::PromiseNews;
 use crate::core::hub::snapshot::{GroupSnapshot, Snapshot};
-use crate::core::promises::RobotStatus;
+use crate::core::promises::{Ledger, RobotStatus};
 use crate::domain::{
-    CallFact, CallId, CallerId, Login, Operator, Promise, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, Login, Operator, Promise, PromiseKind, RtpStatistics, Timestamp,
 };
 use crate::web::{
     CandidateView, Counters, Events, GroupState, GroupWhy, LevelToday, Masked, OperatorNow,
-    OperatorView, PromiseView, RobotView, RtpCounters, StateSnapshot, WaitingView, WebEvent,
+    OperatorView, PromiseFigures, PromiseView, RobotView, RtpCounters, StateSnapshot, WaitingView,
+    WebEvent,
 };
 
 /// Legs whose jitter makes the mean.
@@ -96,15 +97,9 @@ impl Watch {
         self.events.tell(at, WebEvent::OperatorChanged { login, now: shown(state) });
     }
 
-    /// Something happened to a promise; `wall` is what the wall clock says.
-    pub fn on_promise(
-        &mut self,
-        at: Timestamp,
-        wall: Timestamp,
-        promise: &Promise,
-        news: PromiseNews,
-    ) {
-        let view = Box::new(PromiseView::of(promise, wall));
+    /// Something happened to a promise.
+    pub fn on_promise(&mut self, at: Timestamp, promise: &Promise, news: PromiseNews) {
+        let view = Box::new(PromiseView::of(promise, at));
         let event = match news {
             PromiseNews::Made => WebEvent::PromiseMade(view),
             PromiseNews::Changed => WebEvent::PromiseChanged(view),
@@ -140,6 +135,27 @@ impl Watch {
     }
 }
 
+/// What is owed when the wall clock says `wall`.
+pub fn promises(ledger: &Ledger, wall: Timestamp) -> Vec<PromiseView> {
+    ledger.open().map(|promise| PromiseView::of(promise, wall)).collect()
+}
+
+pub fn robots(ledger: &Ledger, wall: Timestamp) -> Vec<RobotView> {
+    ledger.robots(wall).into_iter().map(robot).collect()
+}
+
+/// Adds what is so now to the figures that only grow.
+pub fn count_promises(ledger: &Ledger, wall: Timestamp, figures: &mut PromiseFigures) {
+    let counts = ledger.counts(wall);
+    let all = |counts: BTreeMap<PromiseKind, usize>| {
+        counts.into_iter().map(|(kind, count)| (kind, count as u64)).collect()
+    };
+    figures.open = all(counts.open);
+    figures.late = all(counts.late);
+    let up = ledger.robots(wall).into_iter().map(|robot| (robot.name, robot.up as u64));
+    figures.robot_calls_up = up.collect();
+}
+
 /// The moment in the words of the API.
 pub fn state(snapshot: Snapshot) -> StateSnapshot {
     let at = snapshot.at;
@@ -152,7 +168,7 @@ pub fn state(snapshot: Snapshot) -> StateSnapshot {
 }
 
 /// How far a robot has come, in the words of the API.
-pub fn robot(status: RobotStatus) -> RobotView {
+fn robot(status: RobotStatus) -> RobotView {
     RobotView {
         name: status.name,
         stopped: status.is_stopped,

@@ -6,8 +6,11 @@ pub mod call;
 pub mod calls;
 pub mod crm;
 pub mod demo;
+pub mod dnc;
+pub mod event;
 pub mod operator;
 pub mod plans;
+pub mod promises;
 pub mod prompts;
 pub mod report;
 pub mod robot;
@@ -17,6 +20,7 @@ pub mod simulate;
 pub mod table;
 pub mod why;
 mod why_group;
+mod why_promise;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -63,11 +67,19 @@ enum Command {
     Calls(calls::CallsArgs),
     /// The service level of a day or more, by all definitions, with the calls behind it.
     Report(report::ReportArgs),
-    /// Explain a call: who was rung and why, and why everybody else was not.
+    /// What customers are owed: callbacks, questions, reminders, incidents; and when.
+    Promises(promises::PromisesArgs),
+    /// Explain a call or a promise: who was rung and why, and why everybody else was not.
     Why(why::WhyArgs),
     /// The surveys and robots of the running server: how far they are, stop, resume.
     #[command(subcommand)]
     Robot(robot::RobotCommand),
+    /// Who is not to be called, and the register of what customers agreed to.
+    #[command(subcommand)]
+    Dnc(dnc::DncCommand),
+    /// What happened in the shop, for robots and incidents.
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Fill the customers and orders that allo keeps itself.
     #[command(subcommand)]
     Crm(crm::CrmCommand),
@@ -130,6 +142,9 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
         Command::Report(args) => wait_for(report::run(&config, &args)),
+        Command::Promises(args) => wait_for(promises::run(&config, &args)),
+        Command::Dnc(command) => wait_for(dnc::run(&config, command)),
+        Command::Event(command) => wait_for(event::run(&config, command)),
         Command::Why(args) => wait_for(why::run(&config, &args)),
         Command::Robot(command) => robot::run(&config, &command),
         Command::Crm(command) => wait_for(crm::run(&config, command)),

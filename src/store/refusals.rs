@@ -78,21 +78,21 @@ impl Store {
         not_too_many(refusals)
     }
 
-    /// For everybody but the server: adds to the list and to the register; all or none. Returns how
-    /// many are new; of others the first source stays.
+    /// For everybody but the server: adds to the list and to the register, each with who said so;
+    /// all or none. Returns how many are new; of others the first source stays.
     pub async fn forbid(
         &self,
-        forbidden: &[DoNotCall],
-        source: &str,
+        forbidden: &[(DoNotCall, String)],
         now: Timestamp,
     ) -> Result<u64, DatabaseError> {
         let robot = |entry: &DoNotCall| entry.robot.clone().unwrap_or_default();
-        let rows = forbidden.iter().map(|entry| -> Vec<Cell> {
+        let rows = forbidden.iter().map(|(entry, source)| -> Vec<Cell> {
             let phone = entry.phone.as_str().into();
-            vec![phone, robot(entry).into(), source.into(), now.into()]
+            vec![phone, robot(entry).into(), source.as_str().into(), now.into()]
         });
-        let said =
-            |entry: &DoNotCall| consent_row(&entry.phone, &forbade(&robot(entry), source), now);
+        let said = |(entry, source): &(DoNotCall, String)| {
+            consent_row(&entry.phone, &forbade(&robot(entry), source), now)
+        };
         let (rows, said) =
             (rows.collect::<Vec<_>>(), forbidden.iter().map(said).collect::<Vec<_>>());
         let list = Statement::inserts(ADD_FORBIDDEN, &rows, " on conflict do nothing");

@@ -129,7 +129,7 @@ fn rtp(page: &mut Page, rtp: &RtpCounters) {
 fn promises(page: &mut Page, figures: &PromiseFigures) {
     for (name, help, counts) in [
         ("allo_promises_open", "Promises that are not over.", &figures.open),
-        ("allo_promises_late", "Those of them that are late or will be.", &figures.late),
+        ("allo_promises_late", "Those of them that are late.", &figures.late),
     ] {
         let rows = PromiseKind::ALL.map(|kind| {
             (vec![("kind", kind.name())], counts.get(&kind).copied().unwrap_or(0) as f64)

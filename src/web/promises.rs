@@ -118,7 +118,7 @@ pub(super) struct Switched {
 pub struct PromiseFigures {
     /// Not over.
     pub open: BTreeMap<PromiseKind, u64>,
-    /// Not over, and late or going to be.
+    /// Not over, past the due time, and nobody has spoken with the customer.
     pub late: BTreeMap<PromiseKind, u64>,
     /// Over since the server was started, by how they ended.
     pub over: BTreeMap<(PromiseKind, PromiseState), u64>,
@@ -126,12 +126,4 @@ pub struct PromiseFigures {
     pub robot_calls_up: BTreeMap<String, u64>,
     /// Whether each trunk can be used.
     pub trunk_up: BTreeMap<String, bool>,
-}
-
-impl PromiseFigures {
-    /// Counts a promise that is not over.
-    pub fn count_open(&mut self, view: &PromiseView) {
-        *self.open.entry(view.kind).or_default() += 1;
-        *self.late.entry(view.kind).or_default() += u64::from(view.late);
-    }
 }

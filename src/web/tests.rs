@@ -124,13 +124,13 @@ fn promise(kind: PromiseKind, due: i64) -> Promise {
         next_at: Some(Timestamp(due - 60)),
         attempts: 1,
         not_counted: 0,
+        overdue: false,
         place: None,
         about: About::default(),
         event: None,
         contacted: None,
         ended: None,
         escalated: false,
-        overdue: false,
         note: "busy; again at 12:40".into(),
         rehearsal: false,
     }
@@ -163,7 +163,10 @@ fn figures() -> PromiseFigures {
         trunk_up: BTreeMap::from([("mts".into(), true), ("second".into(), false)]),
         ..PromiseFigures::default()
     };
-    promises().iter().for_each(|view| figures.count_open(view));
+    for view in promises() {
+        *figures.open.entry(view.kind).or_default() += 1;
+        *figures.late.entry(view.kind).or_default() += u64::from(view.late);
+    }
     figures
 }
 

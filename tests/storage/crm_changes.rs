@@ -41,16 +41,20 @@ async fn makes_each_change_once(url: &DatabaseUrl) {
     let store = Store::open(url).await.unwrap();
     let crm = EmbeddedCrm::new(store.pool().clone());
     assert!(crm.fill_if_new().await.unwrap());
-    let ivan = phone("+79161234567");
-    let before = crm.customers(&ivan).await.unwrap().remove(0);
+    let sergey = phone("+79031234567");
+    let before = crm.customers(&sergey).await.unwrap().remove(0);
     let points = before.points.unwrap();
     for _ in 0..2 {
-        crm.write(&bonus("a", ivan.as_str(), 50)).await.unwrap();
+        crm.write(&bonus("a", sergey.as_str(), 50)).await.unwrap();
     }
-    crm.write(&bonus("b", ivan.as_str(), -20)).await.unwrap();
-    let after = crm.customers(&ivan).await.unwrap().remove(0);
+    crm.write(&bonus("b", sergey.as_str(), -20)).await.unwrap();
+    let after = crm.customers(&sergey).await.unwrap().remove(0);
     assert_eq!(after.points, Some(points + 30));
     assert!(is_refused(&crm.write(&bonus("c", "+79160000000", 50)).await));
+    // Two share a number: the first of them is spoken to, and gets the points.
+    crm.write(&bonus("shared", "+79105550202", 7)).await.unwrap();
+    let both = crm.customers(&phone("+79105550202")).await.unwrap();
+    assert_eq!((both[0].points, both[1].points), (Some(1_261), Some(301)));
 
     let order = before.orders[0].number.clone();
     crm.write(&status("d", &order, "CONFIRMED")).await.unwrap();

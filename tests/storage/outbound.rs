@@ -49,7 +49,8 @@ async fn refusals_last_and_changes_from_outside_are_seen(store: &Store) {
     assert_eq!(store.outbound_revision().await.unwrap(), 0, "the server knows");
 
     let everybody = [anna.clone(), forbidden("+79162223344", None)];
-    assert_eq!(store.forbid(&everybody, "import", at(2)).await.unwrap(), 1);
+    let imported = everybody.clone().map(|entry| (entry, "import".to_owned()));
+    assert_eq!(store.forbid(&imported, at(2)).await.unwrap(), 1);
     assert_eq!(store.outbound_revision().await.unwrap(), 1);
     assert_eq!(store.do_not_call().await.unwrap(), everybody.clone().into());
     let refusals = store.refusals(None).await.unwrap();

@@ -230,7 +230,7 @@ fn each_mistake_of_a_robot_is_named_at_its_place() {
         ),
         (
             "survey \"r\" { {survey}\nbelow 4 { promise \"callback-low-rating\" due=\"30m\" group=\"qality\" } }",
-            "5:60 error: group \"qality\" is not defined; did you mean \"quality\"?",
+            "5:57 error: group \"qality\" is not defined; did you mean \"quality\"?",
         ),
         (
             "survey \"r\" { {survey} {low}\nwhen \"x\" }",
@@ -333,7 +333,7 @@ fn each_mistake_of_a_robot_is_named_at_its_place() {
         ),
         (
             "incident \"i\" { group \"orders\"; due \"{x}\" }",
-            "4:39 error: nobody is asked for a time",
+            "4:38 error: nobody is asked for a time",
         ),
         (
             "callback \"callback-mised\" { tries 2 }",
@@ -342,11 +342,11 @@ fn each_mistake_of_a_robot_is_named_at_its_place() {
         ("callback \"reminder\" { tries 2 }", "4:10 error: callback \"reminder\" is not known"),
         (
             "callback \"incident\" { way \"operator-first\" press=\"1\" }",
-            "4:51 error: here nobody has to press a key",
+            "4:50 error: here nobody has to press a key",
         ),
         (
             "callback \"incident\" { way \"customer-first\" press=\"2\" }",
-            "4:51 error: customers are told to press 1 (phrase/callback-press-1), not 2",
+            "4:50 error: customers are told to press 1 (phrase/callback-press-1), not 2",
         ),
         (
             "callback \"incident\" { escalate to=\"boss\" }",
