@@ -392,6 +392,14 @@ pub struct ShopEvent {
     pub values: BTreeMap<String, String>,
 }
 
+impl ShopEvent {
+    /// The key of an event to which its source gave this id. Events of different names may have the
+    /// same id.
+    pub fn key_of(name: &str, id: &str) -> String {
+        format!("{name}:{id}")
+    }
+}
+
 /// Who is not to be called, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
