@@ -1,6 +1,8 @@
 //! The commands of the real binary as an admin uses them: what they print, where they find mistakes,
 //! and how they end. 0: done; 1: the files are wrong; 2: the command line is.
 
+#[path = "cli/promises.rs"]
+mod promises;
 mod support;
 
 use std::fs;
