@@ -6,7 +6,7 @@ use crate::domain::{
     ShopEvent, Timestamp,
 };
 
-use super::super::event::{Command, CrmWrite};
+use super::super::event::{Command, CrmWrite, PromiseNews};
 use super::super::flow::deeds::Deed;
 use super::super::promises::due::due_time;
 use super::super::promises::{Ledger, Made, NewPromise, PromiseAct};
@@ -46,7 +46,12 @@ impl Hub {
                 self.call_customer(now, &promise, out);
             }
             PromiseAct::CallOff { promise: _, call } => self.give_up_call(now, call, out),
-            PromiseAct::Tell { promise, news } => out.push(Command::ShowPromise { promise, news }),
+            PromiseAct::Tell { promise, news } => {
+                if news == PromiseNews::Late {
+                    self.escalate(now, &promise, out);
+                }
+                out.push(Command::ShowPromise { promise, news });
+            }
         }
     }
 
