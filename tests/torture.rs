@@ -8,7 +8,9 @@ use std::time::Duration;
 use allo::config::Listen;
 use allo::domain::LocalMedia;
 use allo::sip::message::frame::{Frame, frame};
-use allo::sip::{Limits, RefuseStatus, SipCommand, SipEvent, SipHandle, SipSettings, SipStack};
+use allo::sip::{
+    Limits, RefuseStatus, SipCommand, SipEvent, SipHandle, SipSettings, SipStack, StartError,
+};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -58,7 +60,7 @@ async fn start(listen: &str) -> Option<(SipStack, SocketAddr)> {
     let stack = match SipStack::start(settings, sender).await {
         Ok(stack) => stack,
         // No IPv6 on this machine.
-        Err(error) if error.listen.address.is_ipv6() => return None,
+        Err(StartError::Listen { listen, .. }) if listen.address.is_ipv6() => return None,
         Err(error) => panic!("{error}"),
     };
     let [Listen { address, .. }, _] = stack.bound() else { panic!("two listeners") };

@@ -23,7 +23,6 @@ use crate::store::{CallWriter, Stored};
 use crate::web::{self, Question};
 
 use super::clock::Clock;
-use super::outside::Outside;
 use super::people::People;
 use super::promises::{self, Promises};
 use super::watch::{self, Watch};
@@ -51,7 +50,6 @@ pub struct Outputs {
     pub calls: CallWriter,
     pub people: People,
     pub promises: Promises,
-    pub outside: Outside,
     pub watch: Watch,
     pub recordings: PathBuf,
     /// How many legs are up, for whoever waits for the last one.
@@ -113,7 +111,7 @@ impl EventLoop {
                 Some(event) = answered.recv() => this.handle(event).await,
                 Some(event) = inputs.control.recv() => this.handle(event).await,
                 Some(stored) = inputs.stored.recv() => this.handle(promises::stored(stored)).await,
-                Some(question) = inputs.questions.recv() => this.answer_question(question),
+                Some(question) = inputs.questions.recv() => this.answer_question(question).await,
                 () = sleep_until(timer) => this.on_time().await,
             }
             let up = this.legs.len();
@@ -156,6 +154,9 @@ impl EventLoop {
                     sip::TransferTarget::Leg(leg) => TransferTarget::Leg(leg),
                 };
                 self.handle(Event::TransferAsked { leg, target }).await;
+            }
+            SipEvent::TrunksChanged { calls_max, starts_per_second, trunks: _ } => {
+                self.handle(Event::TrunksChanged { calls_max, starts_per_second }).await;
             }
             SipEvent::PhoneChanged { login, state, local } => {
                 match local {
@@ -224,14 +225,29 @@ impl EventLoop {
         }
     }
 
-    fn answer_question(&self, question: Question) {
+    async fn answer_question(&mut self, question: Question) {
         let now = self.clock.now();
         // Who asked may be gone; then nobody misses the answer.
         match question {
             Question::State(to) => drop(to.send(watch::state(self.hub.snapshot(now)))),
             Question::Metrics(to) => {
-                let counters = self.out.watch.counters(self.out.sip.responses());
+                let mut counters = self.out.watch.counters(self.out.sip.responses());
+                watch::count_promises(self.hub.ledger(), self.wall(), &mut counters.promises);
                 drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
+            }
+            Question::Promises(to) => {
+                drop(to.send(watch::promises(self.hub.ledger(), self.wall())));
+            }
+            Question::Robots(to) => drop(to.send(watch::robots(self.hub.ledger(), self.wall()))),
+            Question::SwitchRobot { name, stop, answer } => {
+                let robots = self.hub.ledger().robots(self.wall());
+                let is_known = robots.iter().any(|robot| robot.name == name);
+                if is_known {
+                    info!(robot = name, stopped = stop, "robot switched");
+                    self.out.promises.switch_robot(name.clone(), stop, self.wall());
+                    self.handle(Event::RobotSwitched { name, is_stopped: stop }).await;
+                }
+                let _ = answer.send(is_known);
             }
             Question::Why { group, answer } => {
                 drop(answer.send(self.hub.explain_group(now, &group).map(watch::why)));
@@ -345,7 +361,9 @@ impl EventLoop {
             Command::WriteCrm { call, phone, write } => {
                 self.out.promises.write_crm(call, phone, &write, self.wall());
             }
-            Command::ShowPromise { .. } => {}
+            Command::ShowPromise { promise, news } => {
+                self.out.watch.on_promise(self.wall(), &promise, news);
+            }
             Command::Record { call, fact } => self.record(call, fact),
             Command::ShowOperator { operator, state } => {
                 self.out.watch.on_operator(self.wall(), operator, state);
@@ -385,15 +403,11 @@ impl EventLoop {
         let (to, local) = match to {
             Destination::Operator(login) => {
                 let local = self.phones.get(&login).copied();
-                (Some(sip::Destination::Account(login)), local)
+                (sip::Destination::Account(login), local)
             }
-            Destination::Number { number, trunks: _ } => {
-                (self.out.outside.uri(&number).map(sip::Destination::Uri), None)
+            Destination::Number { number, trunks } => {
+                (sip::Destination::Outside { number, trunks }, None)
             }
-        };
-        let Some(to) = to else {
-            warn!(%leg, "there is no trunk to dial a number outside by");
-            return Some(Event::NoRoom { leg });
         };
         let local = local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let media = match self.out.media.open(leg, unknown_of(local), local) {

@@ -4,19 +4,21 @@
 //! - [`event_loop`]: the one owner of all call state
 //! - [`plans`]: dialplans and recordings, from folders to checked values
 //! - [`people`]: operators and tips, between the database and the hub
-//! - [`outside`]: the way to numbers outside
 //! - [`old_recordings`]: conversations are not kept for ever
 //! - [`memory`]: what a burst of calls leaves free
+//! - [`crm_traffic`]: changes for the CRM, events from it
 //! - [`promises`]: what is owed to customers, between the database and the hub
 //! - [`watch`]: what HTTP shows
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
+//! - [`calendar`]: what the wall clock says, also in a rehearsal
 
+pub mod calendar;
 pub mod clock;
+pub mod crm_traffic;
 pub mod event_loop;
 pub mod memory;
 pub mod old_recordings;
-pub mod outside;
 pub mod people;
 pub mod plans;
 pub mod promises;

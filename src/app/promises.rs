@@ -12,11 +12,11 @@ use crate::core::Event;
 use crate::core::event::{Called, CrmWrite};
 use crate::database::DatabaseError;
 use crate::domain::{
-    Attempt, Calendar, CallId, DoNotCall, PhoneNumber, Promise, Rating, ShopEvent, Timestamp,
+    Attempt, CallId, DoNotCall, PhoneNumber, Promise, Rating, ShopEvent, Timestamp,
 };
 use crate::store::{PromiseWriter, Store, Stored};
 
-use super::clock::Clock;
+use super::calendar::Wall;
 
 /// How often is looked whether something changed from outside.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -28,14 +28,17 @@ const CALLED_DAYS: u64 = 366;
 /// Keeps what the hub asks to keep, without making it wait.
 #[derive(Clone, Debug)]
 pub struct Promises {
+    store: Store,
     writer: PromiseWriter,
     news: Arc<Notify>,
     writes: Arc<Notify>,
 }
 
 impl Promises {
-    pub fn new(writer: PromiseWriter) -> Self {
-        Self { writer, news: Arc::default(), writes: Arc::default() }
+    /// `safe` is told what is in the database.
+    pub fn new(store: Store, safe: mpsc::Sender<Stored>) -> Self {
+        let writer = store.promise_writer(safe);
+        Self { store, writer, news: Arc::default(), writes: Arc::default() }
     }
 
     pub fn store(&self, promise: Promise, at: Timestamp) {
@@ -64,9 +67,25 @@ impl Promises {
         self.writes.notify_one();
     }
 
+    /// Keeps that an admin stopped a robot, or lets it go on, over restarts.
+    pub fn switch_robot(&self, name: String, is_stopped: bool, at: Timestamp) {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.set_robot_stopped(&name, is_stopped, at).await {
+                warn!(%error, robot = name, "that a robot was switched is not kept");
+            }
+        });
+    }
+
     /// Writes what is queued; see [`PromiseWriter::close`].
     pub async fn close(&self, within: Duration) -> u64 {
         self.writer.close(within).await
+    }
+
+    /// Comes back when something more is to be written into the CRM, and is in the database.
+    pub async fn next_crm_write(&self) {
+        self.writes.notified().await;
+        self.writer.flush().await;
     }
 
     /// Events of the shop were put into the database.
@@ -93,8 +112,7 @@ pub fn stored(stored: Stored) -> Event {
 /// The task that looks what changed from outside.
 pub struct Watcher {
     store: Store,
-    clock: Clock,
-    calendar: Calendar,
+    wall: Wall,
     news: Arc<Notify>,
     revision: u64,
     stopped: BTreeSet<String>,
@@ -103,16 +121,16 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub fn new(store: Store, clock: Clock, calendar: Calendar, promises: &Promises) -> Self {
+    pub fn new(store: Store, wall: Wall, promises: &Promises) -> Self {
         let news = promises.news.clone();
         let (stopped, told) = (BTreeSet::new(), BTreeSet::new());
-        Self { store, clock, calendar, news, revision: 0, stopped, told }
+        Self { store, wall, news, revision: 0, stopped, told }
     }
 
     /// What the hub has to know before the first call. Attempts that the death of a server cut off
     /// are closed before.
     pub async fn first(&mut self) -> Result<Vec<Event>, DatabaseError> {
-        let wall = self.calendar.wall(self.clock.now());
+        let wall = self.wall.now();
         let lost = self.store.close_lost_attempts(wall).await?;
         if lost > 0 {
             warn!(attempts = lost, "customers were being called when the server died");

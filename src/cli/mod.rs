@@ -48,7 +48,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server (the default).
-    Serve,
+    Serve(serve::ServeArgs),
     /// Check settings, dialplans and recordings; every problem with its place.
     Check(plans::CheckArgs),
     /// Play the tests of the dialplans, without a telephone.
@@ -106,7 +106,7 @@ enum LogFormat {
 /// Reads the command line, does what it says, and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let command = cli.command.unwrap_or(Command::Serve);
+    let command = cli.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default()));
     start_log(cli.log, &command);
     match run(command, cli.config.as_deref()) {
         Ok(code) => code,
@@ -128,7 +128,7 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
     let file = config;
     let config = Config::load(file, environment())?;
     match command {
-        Command::Serve => wait_for(serve::run(config, file)),
+        Command::Serve(args) => wait_for(serve::run(config, args, file)),
         Command::Check(args) => plans::check(config, args),
         Command::Test(args) => plans::test(config, args),
         Command::Graph(args) => plans::graph(config, args),
@@ -166,7 +166,7 @@ fn wait_for(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 /// Log lines go to stderr, stdout is for what was asked for. `ALLO_LOG=debug` shows more.
 /// Commands that only list or draw stay quiet but for warnings.
 fn start_log(format: LogFormat, command: &Command) {
-    let default = if matches!(command, Command::Serve) { "info" } else { "warn" };
+    let default = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
     let filter = match std::env::var("ALLO_LOG") {
         Ok(wanted) => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
             eprintln!("allo: ALLO_LOG is not understood ({error}); write error, warn, info, debug or trace");

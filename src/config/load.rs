@@ -15,8 +15,8 @@ use super::nearest;
 use super::problem::{ConfigError, Place, Problem};
 use super::sample::schema;
 use super::settings::{Config, CrmSource};
+use super::trunk::Trunk;
 use super::values::{DatabaseUrl, Listen, Transport};
-use crate::domain::PhoneNumber;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "allo.toml";
@@ -177,6 +177,15 @@ impl<'a> Reader<'a> {
                 rebase(value, &|text| utf8(folder.join(text)));
             }
         }
+        if let Some(DeValue::Array(trunks)) = value_at(table, &["trunk"]) {
+            for trunk in trunks.iter_mut() {
+                if let DeValue::Table(trunk) = trunk.get_mut()
+                    && let Some(value) = value_at(trunk, &["authorities"])
+                {
+                    rebase(value, &|text| utf8(folder.join(text)));
+                }
+            }
+        }
         for path in DATABASES {
             if let Some(value) = value_at(table, path) {
                 rebase(value, &|text| match text.parse::<DatabaseUrl>().ok()? {
@@ -313,21 +322,13 @@ impl<'a> Reader<'a> {
         }
         for (index, trunk) in config.trunks.iter().enumerate() {
             let number = index.to_string();
-            let at = |key| ["trunk", &number, key];
-            if config.trunks[..index].iter().any(|other| other.name == trunk.name) {
-                wrong(&at("name"), "two trunks have this name", "name each differently");
+            let is_taken = config.trunks[..index].iter().any(|other| other.name == trunk.name);
+            for mistake in trunk.mistakes(&config.sip, is_taken) {
+                wrong(&["trunk", &number, mistake.key], mistake.message, mistake.hint);
             }
-            if trunk.name.trim().is_empty() || trunk.address.trim().is_empty() {
-                wrong(&at("name"), "a trunk needs a name and an address", "fill both in");
-            }
-            if trunk.register && trunk.username.is_none() {
-                wrong(&at("register"), "nobody registers without a username", "add username");
-            }
-            if let Some(number) = &trunk.caller_id
-                && PhoneNumber::parse(number, config.sip.region).is_none()
-            {
-                wrong(&at("caller-id"), "not a phone number", "write it like \"+78003334455\"");
-            }
+        }
+        if config.trunks.len() > Trunk::COUNT_MAX {
+            wrong(&["trunk"], "there are more than 32 trunks", "leave some out");
         }
     }
 }

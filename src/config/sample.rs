@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::Value as Schema;
 
-use super::settings::{Config, CrmSql, Render, Tls, Trunk};
-use super::values::DatabaseUrl;
+use super::settings::{Config, CrmSql, Render, Tls};
+use super::trunk::{Trunk, TrunkAddress};
+use super::values::{DatabaseUrl, Transport};
 
 const COLUMNS: usize = 96;
 
@@ -90,14 +91,15 @@ fn with_examples() -> Config {
         events_every: CrmSql::default_events_every(),
     });
     config.trunks = vec![Trunk {
-        name: "provider".to_owned(),
-        address: "sip.example.com:5060".to_owned(),
+        domain: "example.com".parse().ok(),
+        transport: Transport::Tls,
+        authorities: Some("/etc/allo/authorities.pem".into()),
         username: Some("shop".to_owned()),
         password: "secret".parse().ok(),
         register: true,
-        max_calls: 30,
-        starts_per_second: 5,
         caller_id: Some("+78003334455".to_owned()),
+        label: Some("Магазин".to_owned()),
+        ..Trunk::new("provider", TrunkAddress { host: "sip.example.com".to_owned(), port: None })
     }];
     config
 }

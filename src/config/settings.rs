@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::trunk::Trunk;
 use super::values::{
     DatabaseUrl, Listen, Network, Period, PortRange, Secret, text, text_list, text_option,
 };
@@ -350,46 +351,5 @@ pub struct Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self { drain: Period::seconds(30) }
-    }
-}
-
-/// A provider of telephone numbers. One `[[trunk]]` for each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Trunk {
-    /// What this trunk is called in dialplans and logs.
-    pub name: String,
-    /// Host, or host:port, of the provider.
-    pub address: String,
-    #[schemars(with = "String")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    /// User name of the account.
-    pub username: Option<String>,
-    /// Password of the account.
-    #[schemars(with = "String")]
-    #[serde(default, with = "text_option", skip_serializing_if = "Option::is_none")]
-    pub password: Option<Secret>,
-    /// Whether to register at the provider.
-    #[serde(default)]
-    pub register: bool,
-    /// Calls at the same time.
-    #[serde(default = "Trunk::default_max_calls")]
-    pub max_calls: u32,
-    /// New calls in a second.
-    #[serde(default = "Trunk::default_starts_per_second")]
-    pub starts_per_second: u32,
-    /// The number that called people see.
-    #[schemars(with = "String")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller_id: Option<String>,
-}
-
-impl Trunk {
-    fn default_max_calls() -> u32 {
-        30
-    }
-
-    fn default_starts_per_second() -> u32 {
-        5
     }
 }

@@ -113,6 +113,19 @@ impl fmt::Display for Transport {
     }
 }
 
+impl FromStr for Transport {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            "tls" => Ok(Self::Tls),
+            _ => Err(format!("transport \"{text}\" is not spoken; use udp, tcp or tls")),
+        }
+    }
+}
+
 /// Where SIP listens: `udp:0.0.0.0:5060`, `tcp:[::]:5060`. Port 0 takes any free port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listen {

@@ -123,6 +123,8 @@ impl Kind {
                 Format::Rubles,
                 Format::Date,
                 Format::Day,
+                Format::Time,
+                Format::Minutes,
                 Format::Status,
             ],
         }

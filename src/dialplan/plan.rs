@@ -13,7 +13,6 @@ use jiff::tz::TimeZone;
 
 use super::expression::Condition;
 use super::hours::{Hours, TimeRange};
-use super::waiting::{PRESS, called_back};
 use crate::domain::{Key, Language, PhoneNumber, PromiseKind, RecordingId, Region};
 use crate::speech::Format;
 
@@ -45,29 +44,6 @@ impl Plan {
     /// The group of this name; if several files have one, that of the first file.
     pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
         self.scripts.values().find_map(|script| script.groups.get(name))
-    }
-
-    /// The robots that answer an event of the shop, each with its file.
-    pub fn robots_after<'a>(
-        &'a self,
-        event: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<Script>, &'a Arc<Robot>)> {
-        let all = self.scripts.values();
-        let all = all.flat_map(|script| script.robots.values().map(move |robot| (script, robot)));
-        all.filter(move |(_, robot)| match &robot.trigger {
-            Trigger::Event(wanted) => wanted == event,
-            Trigger::Conversation { .. } => false,
-        })
-    }
-
-    /// The incidents that an event of the shop is, each with its file.
-    pub fn incidents_of<'a>(
-        &'a self,
-        event: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<Script>, &'a Arc<Incident>)> {
-        let all = self.scripts.values();
-        let all = all.flat_map(|script| script.incidents.values().map(move |it| (script, it)));
-        all.filter(move |(_, incident)| incident.event == event)
     }
 
     /// The names of all groups, each once.
@@ -519,19 +495,6 @@ impl Default for CallbackRules {
             escalate_to: None,
             identity: Identity::default(),
         }
-    }
-}
-
-impl CallbackRules {
-    /// What a customer who is called back for this hears first; with `press`, which key to press, too.
-    pub fn greeting(&self, kind: PromiseKind) -> Vec<Piece> {
-        let recording = |id: &str| Piece::Recording(RecordingId::new(id));
-        let default = || called_back(kind).map(recording).into_iter().collect();
-        let mut heard = self.prompt.clone().unwrap_or_else(default);
-        if let Way::CustomerFirst { press: Some(_) } = self.way {
-            heard.push(recording(PRESS));
-        }
-        heard
     }
 }
 

@@ -11,11 +11,12 @@
 //! }
 //! ```
 //!
-//! - `crm`: what the CRM knows
+//! - `crm`: what the CRM knows; `events`: what happened in the shop
 //! - `staff`: who is there to answer, and who waits before the caller
 //! - `fields`: arguments and properties
 
 mod crm;
+mod events;
 mod fields;
 mod staff;
 
@@ -27,6 +28,7 @@ use super::syntax::{self, Node, Spanned};
 use super::{Settings, Source, values};
 use crate::domain::{
     CallerId, Customer, Key, Language, Login, Order, PhoneNumber, PromiseKind, RecordingId,
+    ShopEvent,
 };
 
 /// Longer rows of keys are mistakes.
@@ -52,6 +54,8 @@ pub struct PlanTest {
     /// Orders of other people, which are found by their number.
     pub other_orders: Vec<Order>,
     pub crm: CrmState,
+    /// What the shop told of the caller before.
+    pub events: Vec<ShopEvent>,
     /// Who is logged in; without any, nobody is.
     pub operators: Vec<TestOperator>,
     /// Callers who wait before this one, by group.
@@ -195,6 +199,7 @@ const LINES: &[&str] = &[
     "at",
     "call",
     "crm",
+    "event",
     "operators",
     "operator",
     "ahead",
@@ -213,7 +218,7 @@ const EXPECTED: &[&str] =
     &["queued", "waiting", "connected", "operator", "promise", "due", "step", "language"];
 
 /// Lines that say how things stand when the call comes.
-const SET_UP: &[&str] = &["at", "call", "crm", "operators", "operator", "ahead"];
+const SET_UP: &[&str] = &["at", "call", "crm", "event", "operators", "operator", "ahead"];
 
 impl Reader<'_, '_> {
     fn test(&mut self, node: &Node) -> Option<PlanTest> {
@@ -236,6 +241,7 @@ impl Reader<'_, '_> {
             customers: Vec::new(),
             other_orders: Vec::new(),
             crm: CrmState::default(),
+            events: Vec::new(),
             operators: Vec::new(),
             ahead: Vec::new(),
             steps: Vec::new(),
@@ -303,6 +309,10 @@ impl Reader<'_, '_> {
             }
             "crm" => {
                 self.crm(node, test);
+                None
+            }
+            "event" => {
+                self.event(node, test);
                 None
             }
             "operators" => {

@@ -81,6 +81,18 @@ impl PhoneNumber {
         parsed.is_ok_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
     }
 
+    /// The digits that are dialled in a country: `89161112233` in RU, `810…` for abroad.
+    pub fn as_dialled_in(&self, region: Region) -> String {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect();
+        match PHONE_NUMBER_UTIL.parse(&self.0, None) {
+            Ok(number) => {
+                let country = region.country;
+                digits(&PHONE_NUMBER_UTIL.format_out_of_country_calling_number(&number, country))
+            }
+            Err(_) => digits(&self.0),
+        }
+    }
+
     /// The whole number, for dialling and for the database; never for a log.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -206,6 +218,19 @@ mod tests {
     fn foreign_numbers_keep_their_country() {
         assert_eq!(parse("+12125550123").as_deref(), Some("+12125550123"));
         assert_eq!(parse("+4930901820").as_deref(), Some("+4930901820"));
+    }
+
+    #[test]
+    fn a_number_is_dialled_as_its_country_and_ours_want_it() {
+        let dialled = |text| PhoneNumber::parse(text, Region::default()).unwrap();
+        for (number, digits) in [
+            ("+79161112233", "89161112233"),
+            ("+78003334455", "88003334455"),
+            ("+4930901820", "8104930901820"),
+            ("+12125550123", "81012125550123"),
+        ] {
+            assert_eq!(dialled(number).as_dialled_in(Region::default()), digits);
+        }
     }
 
     #[test]

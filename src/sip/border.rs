@@ -1,10 +1,11 @@
 //! What the rest of the house sees of SIP.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::domain::{
-    CallerId, EndReason, EndedBy, Key, LegId, LocalMedia, Login, MediaSession, PhoneState,
-    RingOutcome,
+    CallerId, EndReason, EndedBy, Key, LegId, LocalMedia, Login, MediaSession, PhoneNumber,
+    PhoneState, RingOutcome,
 };
 
 /// A caller's INVITE that passed every check that needs no plan: it is a new leg, the offer (if
@@ -81,6 +82,51 @@ pub enum SipEvent {
         /// `None` while nothing is registered.
         local: Option<IpAddr>,
     },
+    /// A trunk came, went, or rests.
+    TrunksChanged {
+        /// Calls that may be up over all trunks that work now; 0: none.
+        calls_max: u32,
+        /// Calls that may be begun in a second over all trunks that work now.
+        starts_per_second: u32,
+        /// All trunks, in the order of the settings.
+        trunks: Vec<TrunkView>,
+    },
+}
+
+/// How a trunk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkView {
+    pub name: String,
+    pub state: TrunkState,
+    /// The provider has taken our registration; `false` also where none is wanted.
+    pub is_registered: bool,
+    /// Calls that are up or on their way.
+    pub calls: u32,
+    pub calls_max: u32,
+}
+
+/// Whether calls may go over a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkState {
+    /// It is not known yet whether it is there. Calls are tried.
+    Starting,
+    Up,
+    /// It has asked for a rest (503 with Retry-After), or refuses our password.
+    Resting,
+    /// It does not answer, or does not know us. No call is tried.
+    Down,
+}
+
+/// For people: `up`.
+impl fmt::Display for TrunkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::Resting => "resting",
+            Self::Down => "down",
+        })
+    }
 }
 
 /// Where a phone wants its peer to go.
@@ -99,10 +145,11 @@ pub struct Dial {
     pub leg: LegId,
     pub to: Destination,
     pub media: LocalMedia,
-    /// User part of From: digits with an optional `+`, or a name; `anonymous` when unknown.
+    /// User part of From: digits with an optional `+`, or a name; empty when unknown, and for the
+    /// number of the trunk.
     pub from_user: String,
     /// Display name of From and P-Asserted-Identity: what the phone shows. UTF-8, cut to 30
-    /// characters.
+    /// characters, for numbers outside to 32. `None`, for a number outside: the label of the trunk.
     pub display: Option<String>,
     /// Asks the phone to pick up by itself.
     pub auto_answer: bool,
@@ -115,8 +162,10 @@ pub struct Dial {
 pub enum Destination {
     /// All registered contacts of an account, at once.
     Account(Login),
-    /// `sip:+74951234567@192.0.2.1:5060`
-    Uri(String),
+    /// A number of the outside world, by these trunks, the preferred one first; none: by any, in the
+    /// order of the settings. The next trunk is tried only if the number was not reached by the one
+    /// before.
+    Outside { number: PhoneNumber, trunks: Vec<String> },
 }
 
 /// What a lamp (RFC 4235 dialog state) shows.

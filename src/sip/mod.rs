@@ -11,6 +11,7 @@
 //! - [`agent`]: all transactions and calls, without sockets and clocks
 //! - [`auth`](mod@auth): who knows the password
 //! - [`registrar`]: the phones of operators' accounts
+//! - [`trunks`]: providers of telephone numbers: DNS, registration, what their refusals mean
 //! - [`sdp`], [`offer_answer`]: session descriptions
 
 pub mod agent;
@@ -25,9 +26,11 @@ pub mod settings;
 pub mod stack;
 pub mod transaction;
 pub mod transport;
+pub mod trunks;
 
 pub use border::{
     Destination, Dial, LampState, Offer, RefuseStatus, SipCommand, SipEvent, TransferTarget,
+    TrunkState, TrunkView,
 };
 pub use settings::{Limits, SipSettings, Timing};
 pub use stack::{SipHandle, SipStack, StartError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Listen, Network, Tls};
+use crate::config::{Listen, Network, Tls, Trunk};
 use crate::domain::{Accounts, DigestChoice, Region};
 
 /// The timers of RFC 3261 §17.1.1.1, milliseconds.
@@ -105,8 +105,8 @@ pub struct SipSettings {
     pub tls: Option<Tls>,
     /// The address that callers reach us at, if it is not the one that their packets arrive at.
     pub public_address: Option<IpAddr>,
-    /// Networks whose P-Asserted-Identity and Remote-Party-ID are
-    /// believed, and whose calls are not counted per source.
+    /// Networks whose P-Asserted-Identity and Remote-Party-ID are believed, and whose calls are not
+    /// counted per source. The servers of trunks are trusted besides.
     pub trusted: Vec<Network>,
     /// The country of numbers without a country code.
     pub region: Region,
@@ -122,6 +122,8 @@ pub struct SipSettings {
     pub realm: String,
     /// How often a registered phone is asked whether it is there; 30,000.
     pub keepalive_ms: u64,
+    /// By which numbers outside are dialled, the preferred one first; none.
+    pub trunks: Vec<Trunk>,
 }
 
 impl Default for SipSettings {
@@ -140,6 +142,7 @@ impl Default for SipSettings {
             digest: DigestChoice::default(),
             realm: "allo".to_owned(),
             keepalive_ms: 30_000,
+            trunks: Vec::new(),
         }
     }
 }

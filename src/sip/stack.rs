@@ -2,29 +2,33 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
-use super::border::{Destination, SipCommand, SipEvent};
+use super::border::{SipCommand, SipEvent, TrunkView};
 use super::settings::SipSettings;
-use super::transport::tls::{Certificate, CertificateError};
+use super::transport::tls::{Certificate, CertificateError, PeerError, TlsPeer};
 use super::transport::{Flow, Inbound, Link, tcp, udp, way};
-use crate::config::{Listen, Transport};
+use super::trunks::names::{self, SystemDns};
+use super::trunks::servers::Server;
+use crate::config::{Listen, Transport, Trunk};
 
-/// Why the stack does not listen.
+/// Why the stack does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("{listen}: {}", plainly(why))]
-pub struct StartError {
-    pub listen: Listen,
-    pub why: io::Error,
+pub enum StartError {
+    #[error("{listen}: {}", plainly(why))]
+    Listen { listen: Listen, why: io::Error },
+    #[error("trunk \"{name}\": {why}")]
+    Trunk { name: String, why: PeerError },
 }
 
 fn plainly(error: &io::Error) -> String {
@@ -37,6 +41,9 @@ fn plainly(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// How long providers may take to hear that we leave.
+const LAST_REGISTER: Duration = Duration::from_secs(1);
 
 /// The stack is over; nothing can be told to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +59,7 @@ pub enum SendError {
 pub struct SipHandle {
     commands: mpsc::Sender<SipCommand>,
     responses: Arc<Responses>,
+    trunks: watch::Receiver<Vec<TrunkView>>,
 }
 
 /// Responses sent, by the first digit of their status.
@@ -80,6 +88,11 @@ impl SipHandle {
         counters.map(|(digit, n)| (digit as u8, n.load(Ordering::Relaxed))).collect()
     }
 
+    /// How the trunks are, at most a second ago; in the order of the settings.
+    pub fn trunks(&self) -> Vec<TrunkView> {
+        self.trunks.borrow().clone()
+    }
+
     pub fn try_send(&self, command: SipCommand) -> Result<(), SendError> {
         self.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SendError::Full,
@@ -94,6 +107,7 @@ pub struct SipStack {
     handle: SipHandle,
     bound: Vec<Listen>,
     draining: Arc<AtomicBool>,
+    leaving: CancellationToken,
     stop: CancellationToken,
     owner: JoinHandle<()>,
     receivers: Vec<JoinHandle<()>>,
@@ -118,6 +132,7 @@ impl SipStack {
             stop: CancellationToken::new(),
         };
         let certificate = certificate(&settings).await?;
+        let peers = trunk_peers(&settings).await?;
         let sockets = bind_all(&settings.listen)?;
         let mut bound = Vec::new();
         let mut udp_sockets = Vec::new();
@@ -156,8 +171,15 @@ impl SipStack {
                 stop.run_until_cancelled(certificate.follow()).await;
             }));
         }
+        receivers.extend(look_up_trunks(&settings.trunks, &shared));
         let responses = Arc::new(Responses::default());
+        let (views, trunks) = watch::channel(Vec::new());
+        let leaving = CancellationToken::new();
         let owner = Owner {
+            addresses: literal_servers(&settings.trunks),
+            transports: settings.trunks.iter().map(|trunk| trunk.transport).collect(),
+            views,
+            leaving: leaving.clone(),
             agent: Agent::new(settings, rand::random()),
             responses: Arc::clone(&responses),
             clock: Clock::start(),
@@ -165,6 +187,7 @@ impl SipStack {
                 bound: bound.clone(),
                 udp: udp_sockets,
                 streams: BTreeMap::new(),
+                trunks: Ways { peers, flows: BTreeMap::new() },
                 shared,
             },
             inbound,
@@ -177,8 +200,8 @@ impl SipStack {
             dropped,
         };
         let owner = tokio::spawn(owner.run());
-        let handle = SipHandle { commands: commands_sender, responses };
-        Ok(Self { handle, bound, draining, stop, owner, receivers })
+        let handle = SipHandle { commands: commands_sender, responses, trunks };
+        Ok(Self { handle, bound, draining, leaving, stop, owner, receivers })
     }
 
     pub fn handle(&self) -> SipHandle {
@@ -195,8 +218,13 @@ impl SipStack {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Hangs up what is left, tells the app, and closes the sockets.
+    /// Ends our registrations, hangs up what is left, tells the app, and closes the sockets.
     pub async fn shutdown(mut self) {
+        self.leaving.cancel();
+        let mut trunks = self.handle.trunks.clone();
+        let gone = trunks.wait_for(|trunks| !trunks.iter().any(|trunk| trunk.is_registered));
+        // A provider that does not answer forgets us by itself.
+        let _ = tokio::time::timeout(LAST_REGISTER, gone).await;
         self.stop.cancel();
         let _ = (&mut self.owner).await;
         let connections = async {
@@ -228,8 +256,56 @@ async fn certificate(settings: &SipSettings) -> Result<Option<Certificate>, Star
         Some(files) => Certificate::load(files).await,
         None => Err(CertificateError::NotSet),
     };
-    let failed = |error| StartError { listen: *listen, why: io::Error::other(error) };
+    let failed = |error| StartError::Listen { listen: *listen, why: io::Error::other(error) };
     loaded.map(Some).map_err(failed)
+}
+
+/// Whom TLS is spoken with, by the place of the trunk; `None` for trunks without it.
+async fn trunk_peers(settings: &SipSettings) -> Result<Vec<Option<TlsPeer>>, StartError> {
+    let mut peers = Vec::new();
+    for trunk in &settings.trunks {
+        peers.push(match trunk.transport {
+            Transport::Udp | Transport::Tcp => None,
+            Transport::Tls => {
+                let peer = TlsPeer::new(&trunk.address.host, trunk.authorities.as_deref()).await;
+                let failed = |why| StartError::Trunk { name: trunk.name.clone(), why };
+                Some(peer.map_err(failed)?)
+            }
+        });
+    }
+    Ok(peers)
+}
+
+/// The servers of trunks that are addresses and need no DNS.
+fn literal_servers(trunks: &[Trunk]) -> Vec<(usize, Server)> {
+    let literal = |(place, trunk): (usize, &Trunk)| {
+        let port = trunk.address.port.unwrap_or_else(|| names::default_port(trunk.transport));
+        Some((place, Server::equal((trunk.address.ip()?, port).into())))
+    };
+    trunks.iter().enumerate().filter_map(literal).collect()
+}
+
+/// One task for each trunk whose name must be looked up.
+fn look_up_trunks(trunks: &[Trunk], shared: &tcp::Shared) -> Vec<JoinHandle<()>> {
+    let mut named = trunks.iter().enumerate().filter(|(_, t)| t.address.ip().is_none()).peekable();
+    if named.peek().is_none() {
+        return Vec::new();
+    }
+    let dns = match SystemDns::new() {
+        Ok(dns) => dns,
+        Err(error) => {
+            tracing::error!(%error, "DNS is not set up on this machine: trunks can't be found");
+            return Vec::new();
+        }
+    };
+    let follow = |(place, trunk): (usize, &Trunk)| {
+        let follow = names::follow(dns.clone(), place, trunk.clone(), shared.inbound.clone());
+        let stop = shared.stop.clone();
+        tokio::spawn(async move {
+            stop.run_until_cancelled(follow).await;
+        })
+    };
+    named.map(follow).collect()
 }
 
 enum Bound {
@@ -240,7 +316,7 @@ enum Bound {
 fn bind_all(listen: &[Listen]) -> Result<Vec<(Listen, Bound)>, StartError> {
     let mut sockets = Vec::new();
     for listen in listen {
-        let failed = |why| StartError { listen: *listen, why };
+        let failed = |why| StartError::Listen { listen: *listen, why };
         let (address, socket) = match listen.transport {
             Transport::Udp => {
                 let socket = udp::bind(listen.address).map_err(failed)?;
@@ -287,16 +363,68 @@ struct Carriers {
     bound: Vec<Listen>,
     udp: Vec<Arc<UdpSocket>>,
     streams: BTreeMap<Link, tcp::Writer>,
+    trunks: Ways,
     shared: tcp::Shared,
 }
 
+/// The ways to the servers of trunks.
+struct Ways {
+    /// By the place of the trunk.
+    peers: Vec<Option<TlsPeer>>,
+    /// A server keeps its way, and with it its connection, for as long as DNS names it.
+    flows: BTreeMap<(usize, SocketAddr), Flow>,
+}
+
+impl Ways {
+    /// Whom TLS is spoken with on a connection of ours.
+    fn peer(&self, link: Link) -> Option<TlsPeer> {
+        let (&(trunk, _), _) = self.flows.iter().find(|(_, flow)| flow.link == link)?;
+        self.peers.get(trunk)?.clone()
+    }
+}
+
 impl Carriers {
-    fn way_to(&self, uri: &str) -> Option<Flow> {
-        way::way_to(uri, &self.bound, self.shared.next_number())
+    /// How the servers of a trunk are reached; those that no socket of ours leads to are left out.
+    fn ways_to(
+        &mut self,
+        trunk: usize,
+        transport: Transport,
+        servers: Vec<Server>,
+    ) -> Vec<(Server, Flow)> {
+        let is_kept = |address: SocketAddr| servers.iter().any(|server| server.address == address);
+        self.trunks.flows.retain(|&(of, address), _| of != trunk || is_kept(address));
+        let mut reached = Vec::new();
+        for server in servers {
+            let known = self.trunks.flows.get(&(trunk, server.address)).copied();
+            let number = self.shared.next_number();
+            let way = || way::way_to(transport, server.address, &self.bound, number);
+            if let Some(flow) = known.or_else(way) {
+                self.trunks.flows.insert((trunk, server.address), flow);
+                reached.push((server, flow));
+            }
+        }
+        reached
+    }
+
+    /// Queues a message on a connection that is being made from now on; `false`: it can't be.
+    fn connect(&mut self, flow: Flow, bytes: Bytes) -> bool {
+        let peer = match flow.link {
+            Link::Udp(_) | Link::Tcp(_) => None,
+            Link::Tls(_) => match self.trunks.peer(flow.link) {
+                Some(peer) => Some(peer),
+                // Phones have no certificate to be called by.
+                None => return false,
+            },
+        };
+        let (writer, unwritten) = tcp::outgoing(&self.shared.limits);
+        let is_queued = writer.send(bytes);
+        self.streams.insert(flow.link, writer);
+        tokio::spawn(tcp::dial(flow, unwritten, peer, self.shared.clone()));
+        is_queued
     }
 
     /// `false`: the link is gone.
-    fn send(&self, flow: Flow, bytes: Bytes) -> bool {
+    fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
         match flow.link {
             Link::Udp(listener) => {
                 let Some(socket) = self.udp.get(listener) else { return false };
@@ -310,12 +438,7 @@ impl Carriers {
                 Some(writer) => writer.send(bytes),
                 // An answer whose connection is gone goes nowhere.
                 None if bytes.starts_with(b"SIP/") => true,
-                // Phones have no certificate to be called by.
-                None if matches!(flow.link, Link::Tls(_)) => false,
-                None => {
-                    tokio::spawn(tcp::dial(flow, bytes, self.shared.clone()));
-                    true
-                }
+                None => self.connect(flow, bytes),
             },
         }
     }
@@ -323,6 +446,13 @@ impl Carriers {
 
 struct Owner {
     agent: Agent,
+    /// Servers of trunks that are known without DNS.
+    addresses: Vec<(usize, Server)>,
+    /// By the place of the trunk.
+    transports: Vec<Transport>,
+    views: watch::Sender<Vec<TrunkView>>,
+    /// Providers are to be told that we leave.
+    leaving: CancellationToken,
     responses: Arc<Responses>,
     clock: Clock,
     carriers: Carriers,
@@ -343,7 +473,13 @@ const BATCH: usize = 64;
 impl Owner {
     async fn run(mut self) {
         let mut dropped_before = 0;
+        let mut has_left = false;
         let events = self.events.clone();
+        for (trunk, server) in std::mem::take(&mut self.addresses) {
+            self.locate(trunk, vec![server]);
+        }
+        self.agent.watch_trunks(self.clock.now_ms());
+        self.flush();
         loop {
             let due = self.agent.next_due_ms().map(|at_ms| self.clock.instant(at_ms));
             let sleep = async {
@@ -370,6 +506,10 @@ impl Owner {
                 Some(inbound) = self.inbound.recv(), if self.untold.len() < self.events_max => {
                     self.take_batch(inbound);
                 }
+                () = self.leaving.cancelled(), if !has_left => {
+                    has_left = true;
+                    self.agent.leave_trunks(self.clock.now_ms());
+                }
                 () = sleep => {}
             }
             self.agent.tick(self.clock.now_ms());
@@ -385,17 +525,13 @@ impl Owner {
     }
 
     fn obey(&mut self, command: SipCommand) {
-        let now_ms = self.clock.now_ms();
-        match command {
-            SipCommand::Dial(dial) => {
-                let way = match &dial.to {
-                    Destination::Uri(uri) => self.carriers.way_to(uri),
-                    Destination::Account(_) => None,
-                };
-                self.agent.dial(now_ms, &dial, way);
-            }
-            command => self.agent.command(now_ms, command),
-        }
+        self.agent.command(self.clock.now_ms(), command);
+    }
+
+    fn locate(&mut self, trunk: usize, servers: Vec<Server>) {
+        let Some(&transport) = self.transports.get(trunk) else { return };
+        let reached = self.carriers.ways_to(trunk, transport, servers);
+        self.agent.trunk_located(self.clock.now_ms(), trunk, reached);
     }
 
     fn take_batch(&mut self, first: Inbound) {
@@ -422,11 +558,15 @@ impl Owner {
                 self.carriers.streams.remove(&link);
                 self.agent.link_closed(now_ms, link);
             }
+            Inbound::Located { trunk, servers } => self.locate(trunk, servers),
         }
     }
 
     /// Sends and tells all that the agent has put into its outbox.
     fn flush(&mut self) {
+        if let Some(views) = self.agent.take_trunk_views() {
+            self.views.send_replace(views);
+        }
         loop {
             let lost = self.flush_once();
             if lost.is_empty() {

@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::domain::{CallId, CallerId, Extension, Login, Origin, Pii, Timestamp, Verdict};
+use crate::domain::{
+    CallId, CallerId, Extension, Login, Origin, PhoneNumber, Pii, Timestamp, Verdict,
+};
 
 /// The house at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -84,6 +86,12 @@ pub struct Masked(String);
 impl From<&CallerId> for Masked {
     fn from(caller: &CallerId) -> Self {
         Self(Pii(caller).to_string())
+    }
+}
+
+impl From<&PhoneNumber> for Masked {
+    fn from(number: &PhoneNumber) -> Self {
+        Self(Pii(number).to_string())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A caller who would rather be called back: which number, is it right, goodbye. Until the last
 //! answer the caller stays in the line, and an operator's answer ends the questions.
 
-use crate::dialplan::plan::{Block, Statement};
+use crate::dialplan::plan::{Block, Due, Statement};
 use crate::domain::{CallFact, Key, PhoneNumber, PromiseKind, Timestamp};
 use crate::speech::{self, Format, Value};
 
@@ -9,7 +9,7 @@ use super::deeds::until_stored;
 use super::line::LineRequest;
 use super::{Activity, Command, Flow, Waiting, recording};
 
-/// The longest that a turn in the line is thought to take.
+/// The longest that a turn in the line is thought to take, in open time.
 const CALLBACK_WITHIN_MS: u64 = 30 * 60_000;
 
 /// Silence after a question, or after the last digit, that counts as an answer.
@@ -167,7 +167,8 @@ impl Flow {
     fn promise_callback(&mut self, number: PhoneNumber, now: Timestamp, out: &mut Vec<Command>) {
         let Waiting::Line(stay) = &self.waiting else { return };
         let group = stay.group.name.clone();
-        let due = self.wall(now).plus_ms(CALLBACK_WITHIN_MS);
+        let within = Due::After { ms: CALLBACK_WITHIN_MS };
+        let due = self.due_time(&within, now).due;
         self.record_promise(PromiseKind::CallbackFromLine, due, Some(number.clone()), out);
         self.requests.push(LineRequest::Callback { number, group, due });
         self.cut(out);

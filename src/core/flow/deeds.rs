@@ -2,10 +2,11 @@
 //! after each call of a method, as it takes the requests to the line.
 
 use crate::core::condition;
+use crate::core::promises::{DueTime, due_time};
 use crate::dialplan::plan::{Block, Due, Promise, Statement};
 use crate::domain::{CallFact, PhoneNumber, PromiseKind, Timestamp};
 
-use super::line::Stay;
+use super::line::{Stay, Talk};
 use super::{Command, Flow, Next, Waiting};
 
 /// A store that takes longer keeps trying, but the caller does not wait for it.
@@ -99,25 +100,18 @@ impl Flow {
     }
 
     fn make_promise(&mut self, promise: &Promise, now: Timestamp, out: &mut Vec<Command>) {
-        let (due, not_before) = self.due_time(&promise.due, now);
+        let DueTime { due, not_before } = self.due_time(&promise.due, now);
         self.record_promise(promise.kind, due, None, out);
         let (kind, group) = (promise.kind, promise.group.clone());
         self.deeds.push(Deed::Promise { kind, due, not_before, group, number: None });
     }
 
-    /// When it must be kept, and from when on it may be tried; by the wall clock.
-    fn due_time(&self, due: &Due, now: Timestamp) -> (Timestamp, Option<Timestamp>) {
-        let wall = self.wall(now);
-        match due {
-            Due::After { ms } => (wall.plus_ms(*ms), None),
-            Due::NextOpening { hours, plus_ms } => {
-                let at = wall.in_zone(&self.script.timezone);
-                let opening = self.script.hours.get(hours).and_then(|h| h.next_opening(&at));
-                let opening = opening.as_ref().map_or(wall, Timestamp::from);
-                (opening.plus_ms(*plus_ms), Some(opening))
-            }
-            Due::Named { variable: _ } => (wall, None),
-        }
+    pub(super) fn due_time(&self, due: &Due, now: Timestamp) -> DueTime {
+        let typed = match due {
+            Due::Named { variable } => Some(self.knowledge.variable(variable)),
+            Due::After { .. } | Due::NextOpening { .. } => None,
+        };
+        due_time(due, &self.script, self.wall(now), typed)
     }
 
     /// Writes down what the caller was told. `due` is a moment of the wall clock.
@@ -135,6 +129,40 @@ impl Flow {
 
 /// For a caller who is gone.
 impl Flow {
+    /// The call is over. What was heard is still written down, and what the plan still has to do
+    /// and needs no ears is among the deeds that can be taken then: after a conversation, for a
+    /// caller who was missed, or behind something that was just being stored.
+    pub fn on_call_ended(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let is_after_talk = self.is_after_talk;
+        match std::mem::replace(&mut self.waiting, Waiting::Over) {
+            Waiting::Lookup(asking) => {
+                out.push(Command::CancelLookup { call: self.call, lookup: asking.id });
+            }
+            Waiting::Deed { .. } => self.finish_silently(now, out),
+            Waiting::Message { .. } => self.deeds.push(Deed::StopMessage),
+            Waiting::Line(stay) => self.was_missed(&stay, now, out),
+            Waiting::Talking(Talk { group: Some(group), .. }) => {
+                self.carry_out_silently(&group.afterwards, now, out);
+            }
+            Waiting::Confirmation { .. }
+            | Waiting::MenuKey { .. }
+            | Waiting::Digits(_)
+            | Waiting::Beep { .. }
+            | Waiting::Greeting(_)
+            | Waiting::Room
+            | Waiting::Notice { .. }
+            | Waiting::Joining { .. }
+            | Waiting::Ringing(_)
+            | Waiting::Talking(Talk { group: None, .. })
+            | Waiting::LastWords { .. }
+            | Waiting::Over => {}
+        }
+        if is_after_talk {
+            self.finish_silently(now, out);
+        }
+        self.requests.clear();
+    }
+
     /// Carries out what needs no ears: conditions, promises, points, what becomes of orders, and
     /// that there shall be no more calls. Ends where the plan leads elsewhere.
     pub fn carry_out_silently(&mut self, block: &Block, now: Timestamp, out: &mut Vec<Command>) {

@@ -93,9 +93,22 @@ pub fn display_callback(
     let fits = |way: &&String| way.chars().count() <= DISPLAY_MAX;
     ways.iter().find(fits).cloned().unwrap_or_else(|| {
         let room = DISPLAY_MAX - " · ".chars().count() - due.chars().count();
-        let reason: String = reason.chars().take(room).collect();
-        [reason.trim_end(), due].join(" · ")
+        let reason = cut(&reason, room);
+        [reason.as_str(), due].join(" · ")
     })
+}
+
+/// The words that fit: half a number would be another one. Of a long first word, its beginning.
+fn cut(text: &str, room: usize) -> String {
+    let mut kept = String::new();
+    for word in text.split(' ') {
+        let longer = if kept.is_empty() { word.to_owned() } else { format!("{kept} {word}") };
+        if longer.chars().count() > room {
+            break;
+        }
+        kept = longer;
+    }
+    if kept.is_empty() { text.chars().take(room).collect() } else { kept }
 }
 
 fn reason(language: Language, kind: PromiseKind) -> &'static str {

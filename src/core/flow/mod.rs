@@ -413,40 +413,6 @@ impl Flow {
         }
     }
 
-    /// The call is over. What was heard is still written down, and what the plan still has to do
-    /// and needs no ears is among the deeds that can be taken then: after a conversation, for a
-    /// caller who was missed, or behind something that was just being stored.
-    pub fn on_call_ended(&mut self, now: Timestamp, out: &mut Vec<Command>) {
-        let is_after_talk = self.is_after_talk;
-        match std::mem::replace(&mut self.waiting, Waiting::Over) {
-            Waiting::Lookup(asking) => {
-                out.push(Command::CancelLookup { call: self.call, lookup: asking.id });
-            }
-            Waiting::Deed { .. } => self.finish_silently(now, out),
-            Waiting::Message { .. } => self.deeds.push(Deed::StopMessage),
-            Waiting::Line(stay) => self.was_missed(&stay, now, out),
-            Waiting::Talking(Talk { group: Some(group), .. }) => {
-                self.carry_out_silently(&group.afterwards, now, out);
-            }
-            Waiting::Confirmation { .. }
-            | Waiting::MenuKey { .. }
-            | Waiting::Digits(_)
-            | Waiting::Beep { .. }
-            | Waiting::Greeting(_)
-            | Waiting::Room
-            | Waiting::Notice { .. }
-            | Waiting::Joining { .. }
-            | Waiting::Ringing(_)
-            | Waiting::Talking(Talk { group: None, .. })
-            | Waiting::LastWords { .. }
-            | Waiting::Over => {}
-        }
-        if is_after_talk {
-            self.finish_silently(now, out);
-        }
-        self.requests.clear();
-    }
-
     /// Nothing is being heard any more: the clocks that wait for the caller start.
     fn on_silence(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         let menu_until = now.plus_ms(self.menu_wait_ms());

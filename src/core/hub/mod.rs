@@ -139,6 +139,11 @@ impl Hub {
         self.calls.len()
     }
 
+    /// What customers are owed.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// When [`Hub::on_time`] wants to be called.
     pub fn next_timer(&self) -> Option<Timestamp> {
         let calls = self.timers.first().map(|(at, _)| *at);

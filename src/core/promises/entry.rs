@@ -1,6 +1,6 @@
 //! A promise as the ledger holds it until it is over.
 
-use crate::domain::{Attempt, PhoneNumber, Promise, PromiseKind, Timestamp};
+use crate::domain::{Attempt, PhoneNumber, Promise, PromiseId, PromiseKind, Timestamp};
 
 /// An open promise, and where it stands.
 #[derive(Debug)]
@@ -94,4 +94,12 @@ impl Reason {
         };
         Self { phone: promise.phone.clone(), kind: promise.kind, name: promise.name.clone(), of }
     }
+}
+
+/// FNV-1a of an id and what follows it: the bytes of an id are random only in part.
+pub(super) fn hash(id: &PromiseId, more: &[u8]) -> u64 {
+    let bytes = id.0.as_bytes().iter().chain(more);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -6,7 +6,7 @@ use crate::dialplan::Plan;
 use crate::domain::{Promise, PromiseId, PromiseKind, PromiseState, Timestamp};
 
 use super::super::event::{Called, PromiseNews};
-use super::entry::{Entry, Reason, Stage};
+use super::entry::{Entry, Reason, Stage, hash};
 use super::rules::Rules;
 use super::{Ledger, Made, NewPromise, NotMade, PROMISES_MAX, PROMISES_OF_NUMBER_MAX, PromiseAct};
 
@@ -157,7 +157,7 @@ impl Ledger {
         is_full.then_some(NotMade::Full)
     }
 
-    /// A promise as it begins.
+    /// A promise as it begins: with its next try, if there is a plan.
     fn opened(&self, wall: Timestamp, new: NewPromise) -> Promise {
         let next_at = new.not_before.map(|from| spread(new.id, from, new.due));
         let mut promise = Promise {
@@ -187,6 +187,11 @@ impl Ledger {
         if let Rules::Robot(robot, _) = &rules {
             let times = rules.times(&promise);
             Self::due_in_window(&times, robot, &mut promise);
+        }
+        if rules.script().is_some()
+            && let Some(at) = rules.times(&promise).next_from(next_at.unwrap_or(wall).max(wall))
+        {
+            (promise.state, promise.next_at) = (PromiseState::Scheduled, Some(at));
         }
         promise
     }
@@ -268,9 +273,5 @@ fn spread(id: PromiseId, from: Timestamp, due: Timestamp) -> Timestamp {
         return from;
     }
     let (part, whole) = SPREAD_OVER;
-    // FNV-1a: the bytes of an id are random only in part.
-    let hash = id.0.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    from.plus_ms((hash >> 16) % (span_ms / whole * part).max(1))
+    from.plus_ms((hash(&id, &[]) >> 16) % (span_ms / whole * part).max(1))
 }

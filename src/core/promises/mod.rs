@@ -101,6 +101,8 @@ pub struct Ledger {
     robots: BTreeMap<String, RobotLine>,
     /// When a robot has something to do.
     robots_at: Option<Timestamp>,
+    /// What the wall clock said last.
+    last_wall: Timestamp,
     /// Robots take turns: this one was the last.
     last_robot: String,
     /// By group: those who wait for its operators.
@@ -193,6 +195,10 @@ impl Ledger {
 
     /// Everything that an entry point made possible.
     fn settle(&mut self, wall: Timestamp, out: &mut Vec<PromiseAct>) {
+        let before = std::mem::replace(&mut self.last_wall, wall);
+        if wall < before {
+            self.clock_put_back(before, wall);
+        }
         self.enter_lines(wall, out);
         self.start_robots(wall, out);
     }

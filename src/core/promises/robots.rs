@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 use crate::dialplan::plan::Robot;
 use crate::domain::{CallId, DoNotCall, Promise, PromiseId, PromiseState, Timestamp};
 
-use super::entry::Stage;
+use super::entry::{Stage, hash};
 use super::rules::{Rules, Times};
 use super::trunks::Pace;
 use super::{Ledger, PromiseAct, RobotStatus};
@@ -138,6 +138,21 @@ impl Ledger {
         let Some(entry) = self.entries.get(&id) else { return };
         let (name, due) = (entry.promise.name.clone(), entry.promise.due);
         self.robot_line(&name).waiting.remove(&(at, due, id));
+    }
+
+    /// The clock said `before`, and says `wall` now: whose time had come does not wait for it again.
+    pub(super) fn clock_put_back(&mut self, before: Timestamp, wall: Timestamp) {
+        for line in self.robots.values_mut() {
+            let ahead =
+                line.waiting.split_off(&(wall, Timestamp(i64::MIN), PromiseId(Uuid::nil())));
+            for (at, due, id) in ahead {
+                let at = if at <= before { wall } else { at };
+                line.waiting.insert((at, due, id));
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    entry.stage = Stage::Queued(at);
+                }
+            }
+        }
     }
 
     /// Begins as many calls as the limits allow, the robots in turn.
@@ -291,16 +306,14 @@ impl Ledger {
     }
 }
 
-/// The id of a robot's call: the time of the call, and what tells this promise and this attempt from
-/// all others.
+/// The id of a robot's call: the time of the call, and a hash of what tells this promise and this
+/// attempt from all others.
 fn robot_call(wall: Timestamp, promise: &Promise) -> CallId {
-    let id = promise.id.0.as_bytes();
     let attempt = promise.attempts.saturating_add(1).to_be_bytes();
+    let (high, low) = (hash(&promise.id, &attempt), hash(&promise.id, &[attempt[3], 1]));
     let mut random = [0; 10];
-    random.copy_from_slice(&id[6..]);
-    for (byte, number) in random[6..].iter_mut().zip(attempt) {
-        *byte ^= number;
-    }
+    random[..8].copy_from_slice(&high.to_be_bytes());
+    random[8..].copy_from_slice(&low.to_be_bytes()[..2]);
     let ms = u64::try_from(wall.0).unwrap_or(0);
     CallId(Builder::from_unix_timestamp_millis(ms, &random).into_uuid())
 }

@@ -48,6 +48,7 @@ impl Ledger {
         match next {
             // Until there is a plan.
             _ if !is_known => {}
+            Some(at) if is_human && at <= wall => self.make_ready(id),
             Some(at) if is_human => self.set_alarm(id, Alarm::Try, at),
             Some(at) => self.enqueue(id, at),
             None => self.set_alarm(id, Alarm::Try, wall.plus_ms(LOOK_AGAIN_MS)),

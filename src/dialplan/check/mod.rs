@@ -29,8 +29,8 @@ pub struct Taken {
     numbers: BTreeMap<Dialled, String>,
     /// Whom a group rings first, and which file says so.
     picks: BTreeMap<String, (Pick, String)>,
-    /// Which file answers an event of the shop.
-    events: BTreeMap<String, String>,
+    /// Which file answers an event of the shop in a language.
+    events: outbound::Events,
 }
 
 /// Reports what is wrong with a file.

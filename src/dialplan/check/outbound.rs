@@ -10,11 +10,14 @@ use super::keys::keys_named;
 use crate::domain::{Language, RecordingId};
 use crate::speech::Catalogue;
 
-/// Reports robots that nobody can refuse, events that would be answered twice, and keys that callers
-/// are not told of. `events`: which file answers an event.
+/// Which file answers an event in a language.
+pub type Events = BTreeMap<(String, Language), String>;
+
+/// Reports robots that nobody can refuse, events that another file answers, and keys that customers
+/// are not told of.
 pub fn check(
     tree: &ScriptTree,
-    events: &mut BTreeMap<String, String>,
+    events: &mut Events,
     catalogue: &Catalogue,
     report: &mut Report<'_>,
 ) {
@@ -38,12 +41,8 @@ fn can_be_refused(menu: &MenuTree) -> bool {
     can
 }
 
-/// A customer of whom an event tells would be called by both files.
-fn answered_twice(
-    tree: &ScriptTree,
-    events: &mut BTreeMap<String, String>,
-    report: &mut Report<'_>,
-) {
+/// Of several files that answer an event, the first one in the customer's language calls.
+fn answered_twice(tree: &ScriptTree, events: &mut Events, report: &mut Report<'_>) {
     let robots = tree.robots.values().filter_map(|robot| match &robot.rules.trigger {
         Trigger::Event(event) => Some((event.as_str(), robot.event?)),
         Trigger::Conversation { .. } => None,
@@ -52,15 +51,16 @@ fn answered_twice(
     let incidents = incidents.map(|incident| (incident.event.value.as_str(), incident.event.span));
     let here: Vec<(&str, Span)> = robots.chain(incidents).collect();
     for (event, at) in &here {
-        if let Some(file) = events.get(*event) {
+        if let Some(file) = events.get(&((*event).to_owned(), tree.language)) {
             let message = format!("event \"{event}\" is already answered in {file}");
-            let hint = "the customer would be called twice; one file is enough for an event";
+            let hint = "of two files in one language the first one calls, and this one never does";
             report.warning_hint(*at, message, hint);
         }
     }
-    let file = &report.source.name;
-    let new = here.into_iter().map(|(event, _)| (event.to_owned(), file.clone()));
-    events.extend(new);
+    for (event, _) in here {
+        let file = report.source.name.clone();
+        events.entry((event.to_owned(), tree.language)).or_insert(file);
+    }
 }
 
 /// `press="1"` is the key of which the customer is told.

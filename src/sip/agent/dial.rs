@@ -1,21 +1,21 @@
-//! Legs that we dial: all contacts of a phone ring at once, the first that is picked up wins, and
-//! each leg has exactly one last word.
+//! Legs that we dial: all contacts of a phone ring at once, the first that is picked up wins; a number
+//! outside is tried by one trunk after the other. Each leg has exactly one last word.
 
 use std::collections::BTreeSet;
 
 use super::super::border::{Destination, Dial, SipEvent};
-use super::super::message::{NameAddr, SipUri, Uri};
+use super::super::message::{NameAddr, Uri};
 use super::super::registrar::{Contact, ContactId};
 use super::super::transport::Flow;
 use super::Agent;
+use super::outside::{OutsideCall, outcome_in_time};
 use super::timers::Due;
 use crate::domain::{LegId, Login, RingOutcome};
 
 /// Where one phone is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
-    /// `None`: no phone of an account.
-    pub contact: Option<ContactId>,
+    pub contact: ContactId,
     /// The Request-URI.
     pub uri: Uri,
     pub flow: Flow,
@@ -31,11 +31,56 @@ pub(super) struct Dialling {
     rings: bool,
     /// The best that came of the others.
     outcome: RingOutcome,
+    /// Where a number outside may still be tried.
+    outside: Option<Box<OutsideCall>>,
+}
+
+impl Dialling {
+    /// A call to a number outside, before its first INVITE.
+    pub(super) fn outside(call: OutsideCall) -> Self {
+        let outcome = RingOutcome::Congested;
+        Self { forks: BTreeSet::new(), rings: false, outcome, outside: Some(Box::new(call)) }
+    }
+
+    pub(super) fn outside_mut(&mut self) -> Option<&mut OutsideCall> {
+        self.outside.as_deref_mut()
+    }
+
+    /// The trunk whose INVITE is out.
+    pub(super) fn trunk(&self) -> Option<usize> {
+        self.outside.as_ref()?.trunk
+    }
+
+    /// Whether no INVITE is out.
+    pub(super) fn is_idle(&self) -> bool {
+        self.forks.is_empty()
+    }
+
+    pub(super) fn add(&mut self, fork: u64) {
+        self.forks.insert(fork);
+    }
+
+    /// The same INVITE goes on in another transaction.
+    pub(super) fn replace(&mut self, fork: u64, by: u64) {
+        self.forks.remove(&fork);
+        self.forks.insert(by);
+    }
+
+    /// Notes what came of an INVITE; `false`: nobody waits for it.
+    pub(super) fn failed(&mut self, fork: u64, outcome: RingOutcome) -> bool {
+        if !self.forks.remove(&fork) {
+            return false;
+        }
+        if weight(outcome) > weight(self.outcome) {
+            self.outcome = outcome;
+        }
+        true
+    }
 }
 
 impl Agent {
-    /// Dials a leg. `way` is how a [`Destination::Uri`] is reached.
-    pub fn dial(&mut self, now_ms: u64, dial: &Dial, way: Option<Flow>) {
+    /// Dials a leg.
+    pub(super) fn dial(&mut self, now_ms: u64, dial: &Dial) {
         let leg = dial.leg;
         if self.legs.contains_key(&leg) || self.dialling.contains_key(&leg) {
             tracing::error!(%leg, "a leg is dialled twice");
@@ -47,26 +92,31 @@ impl Agent {
         if !room {
             return self.tell_unanswered(leg, RingOutcome::Failed);
         }
-        let targets = match &dial.to {
-            Destination::Account(login) => self.targets_of(login),
-            Destination::Uri(uri) => target_at(uri, way).into_iter().collect(),
-        };
+        match &dial.to {
+            Destination::Account(login) => self.dial_account(now_ms, dial, login),
+            Destination::Outside { number, trunks } => {
+                self.dial_outside(now_ms, dial, number, trunks);
+            }
+        }
+    }
+
+    fn dial_account(&mut self, now_ms: u64, dial: &Dial, login: &Login) {
+        let leg = dial.leg;
+        let targets = self.targets_of(login);
         if targets.is_empty() {
             return self.tell_unanswered(leg, RingOutcome::Unreachable);
         }
         let forks = targets.into_iter().map(|target| self.invite(now_ms, dial, target)).collect();
         let outcome = RingOutcome::Unreachable;
-        self.dialling.insert(leg, Dialling { forks, rings: false, outcome });
+        self.dialling.insert(leg, Dialling { forks, rings: false, outcome, outside: None });
         self.timers.arm(now_ms.saturating_add(dial.ring_ms), Due::RingTimeUp { leg });
     }
 
     /// At most [`CONTACTS_MAX`](super::super::registrar::CONTACTS_MAX).
     fn targets_of(&self, login: &Login) -> Vec<Target> {
         let contacts = self.registrar.contacts(login).into_iter();
-        let target = |Contact { id, uri, flow, path, q: _ }| {
-            let contact = Some(id);
-            Target { uri, flow, route: path, contact }
-        };
+        let target =
+            |Contact { id, uri, flow, path, q: _ }| Target { uri, flow, route: path, contact: id };
         contacts.map(target).collect()
     }
 
@@ -87,16 +137,15 @@ impl Agent {
     /// One INVITE has come to nothing; the others go on.
     pub(super) fn fork_failed(&mut self, leg: LegId, fork: u64, outcome: RingOutcome) {
         let Some(dialling) = self.dialling.get_mut(&leg) else { return };
-        if !dialling.forks.remove(&fork) {
-            return;
+        if dialling.failed(fork, outcome) && dialling.is_idle() {
+            self.end_dialling(leg);
         }
-        if weight(outcome) > weight(dialling.outcome) {
-            dialling.outcome = outcome;
-        }
-        if dialling.forks.is_empty() {
-            let outcome = dialling.outcome;
-            self.dialling.remove(&leg);
-            self.tell_unanswered(leg, outcome);
+    }
+
+    /// Nothing is left to try.
+    pub(super) fn end_dialling(&mut self, leg: LegId) {
+        if let Some(dialling) = self.dialling.remove(&leg) {
+            self.tell_unanswered(leg, dialling.outcome);
         }
     }
 
@@ -109,7 +158,11 @@ impl Agent {
     }
 
     pub(super) fn ring_time_up(&mut self, now_ms: u64, leg: LegId) {
-        self.stop_ringing(now_ms, leg, RingOutcome::NoAnswer);
+        let outcome = match self.dialling.get(&leg) {
+            Some(dialling) if dialling.outside.is_some() => outcome_in_time(dialling.rings),
+            Some(_) | None => RingOutcome::NoAnswer,
+        };
+        self.stop_ringing(now_ms, leg, outcome);
     }
 
     /// The app does not want the call any more.
@@ -140,11 +193,4 @@ fn weight(outcome: RingOutcome) -> u8 {
         RingOutcome::Unreachable | RingOutcome::Congested => 1,
         RingOutcome::Withdrawn => 0,
     }
-}
-
-/// What a Request-URI must not hold is left out (RFC 3261 §19.1.5).
-fn target_at(uri: &str, way: Option<Flow>) -> Option<Target> {
-    let Ok(Uri::Sip(uri)) = Uri::parse(uri) else { return None };
-    let uri = Uri::Sip(SipUri { headers: None, ..uri });
-    Some(Target { uri, flow: way?, route: Vec::new(), contact: None })
 }

@@ -17,9 +17,11 @@ use super::super::offer_answer::LocalDescription;
 use super::super::registrar::ContactId;
 use super::super::transaction::client;
 use super::super::transport::Flow;
+use super::super::trunks::address::one_line;
 use super::dial::Target;
 use super::leg::{Leg, Stage};
 use super::outgoing::Purpose;
+use super::outside::Way;
 use super::timers::Due;
 use super::tokens::tag_of;
 use super::{ALLOW, Agent, SDP, SUPPORTED};
@@ -41,6 +43,8 @@ pub(super) struct Fork {
     pub(super) leg: LegId,
     /// The registered phone that it goes to.
     pub(super) contact: Option<ContactId>,
+    /// The trunk that it goes to.
+    way: Option<Way>,
     description: LocalDescription,
     /// A provisional answer came.
     heard: bool,
@@ -71,16 +75,34 @@ struct Acked {
 }
 
 impl Agent {
-    /// Sends an INVITE; gives its transaction.
+    /// Sends an INVITE to a phone; gives its transaction.
     pub(super) fn invite(&mut self, now_ms: u64, dial: &Dial, target: Target) -> u64 {
         let (flow, contact) = (target.flow, target.contact);
+        let head = self.phone_head(dial, target);
+        let client = self.start_fork(now_ms, dial, flow, head, None);
+        if let Some(fork) = self.fork_mut(client) {
+            fork.contact = Some(contact);
+        }
+        self.fork_silent_after(now_ms, client, SILENCE_T1);
+        client
+    }
+
+    /// Sends an INVITE with this head and our offer; gives its transaction.
+    pub(super) fn start_fork(
+        &mut self,
+        now_ms: u64,
+        dial: &Dial,
+        flow: Flow,
+        mut request: Request,
+        way: Option<Way>,
+    ) -> u64 {
         let session_id = self.tokens.next_u64() >> 1;
         let mut description = LocalDescription::new(self.public_ip(flow), dial.media, session_id);
-        let mut request = self.invite_head(dial, target);
         request.set_body(SDP, description.offer());
         let fork = Fork {
             leg: dial.leg,
-            contact,
+            contact: None,
+            way,
             description,
             heard: false,
             rang: false,
@@ -89,23 +111,24 @@ impl Agent {
             early: Vec::new(),
             acks: Vec::new(),
         };
-        let client = self.send(now_ms, flow, request, Purpose::Fork(Box::new(fork)));
-        let patience_ms = self.settings.timing.t1_ms.saturating_mul(SILENCE_T1);
-        self.timers.arm(now_ms.saturating_add(patience_ms), Due::ForkSilent { client });
-        client
+        self.send(now_ms, flow, request, Purpose::Fork(Box::new(fork)))
     }
 
-    fn invite_head(&mut self, dial: &Dial, target: Target) -> Request {
+    /// Without any answer after so many T1 the INVITE has failed.
+    pub(super) fn fork_silent_after(&mut self, now_ms: u64, client: u64, patience_t1: u64) {
+        let patience_ms = self.settings.timing.t1_ms.saturating_mul(patience_t1);
+        self.timers.arm(now_ms.saturating_add(patience_ms), Due::ForkSilent { client });
+    }
+
+    fn phone_head(&mut self, dial: &Dial, target: Target) -> Request {
         let flow = target.flow;
         let user = user_part(&dial.from_user);
         let host = self.public_ip(flow);
-        let display = dial.display.as_deref().and_then(display_name);
+        let display = dial.display.as_deref().and_then(|name| one_line(name, DISPLAY_MAX));
         let identity = SipUri::new(Some(&user), host, flow.local.port());
         let identity = NameAddr { display, uri: Uri::Sip(identity), params: Params::default() };
         let mut from = identity.clone();
         from.params.push("tag", Some(&tag_of(dial.leg)));
-        let call_id = format!("{:016x}{:016x}", self.tokens.next_u64(), self.tokens.next_u64());
-        let session = SessionExpires { seconds: SESSION_S, refresher: None };
 
         let to = format!("<{}>", bare(&target.uri));
         let mut request = Request::new(KnownMethod::Invite, target.uri);
@@ -116,14 +139,9 @@ impl Agent {
         }
         headers.push(HeaderName::From, from.to_string());
         headers.push(HeaderName::To, to);
-        headers.push(HeaderName::CallId, call_id);
-        headers.push(HeaderName::CSeq, "1 INVITE");
-        headers.push(HeaderName::Contact, self.contact(flow));
+        self.push_offer_headers(&mut request, flow);
+        let headers = &mut request.headers;
         headers.push(HeaderName::PAssertedIdentity, identity.to_string());
-        headers.push(HeaderName::Allow, ALLOW);
-        headers.push(HeaderName::Supported, SUPPORTED);
-        headers.push(HeaderName::SessionExpires, session.to_string());
-        headers.push(HeaderName::MinSe, self.settings.min_session_s.to_string());
         if dial.auto_answer {
             let host = host_text(host);
             headers.push(HeaderName::CallInfo, format!("<sip:{host}>;answer-after=0"));
@@ -132,12 +150,29 @@ impl Agent {
         request
     }
 
+    /// What each INVITE of ours has, whoever it goes to.
+    pub(super) fn push_offer_headers(&mut self, request: &mut Request, flow: Flow) {
+        let call_id = format!("{:016x}{:016x}", self.tokens.next_u64(), self.tokens.next_u64());
+        let session = SessionExpires { seconds: SESSION_S, refresher: None };
+        let headers = &mut request.headers;
+        headers.push(HeaderName::CallId, call_id);
+        headers.push(HeaderName::CSeq, "1 INVITE");
+        headers.push(HeaderName::Contact, self.contact(flow));
+        headers.push(HeaderName::Allow, ALLOW);
+        headers.push(HeaderName::Supported, SUPPORTED);
+        headers.push(HeaderName::SessionExpires, session.to_string());
+        headers.push(HeaderName::MinSe, self.settings.min_session_s.to_string());
+    }
+
     pub(super) fn fork_mut(&mut self, client: u64) -> Option<&mut Fork> {
         match &mut self.clients.get_mut(&client)?.purpose {
             Purpose::Fork(fork) => Some(fork),
-            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
-                None
-            }
+            Purpose::Leg(_)
+            | Purpose::Subscription(_)
+            | Purpose::Probe(_)
+            | Purpose::Register { .. }
+            | Purpose::TrunkProbe { .. }
+            | Purpose::Nothing => None,
         }
     }
 
@@ -145,8 +180,11 @@ impl Agent {
     pub(super) fn fork_progress(&mut self, now_ms: u64, client: u64, response: &Response) {
         let Some(fork) = self.fork_mut(client) else { return };
         let was_heard = std::mem::replace(&mut fork.heard, true);
-        let (contact, given_up) = (fork.contact, fork.given_up);
+        let (contact, given_up, way) = (fork.contact, fork.given_up, fork.way.clone());
         self.phone_spoke(contact);
+        if let Some(way) = way.filter(|_| !was_heard) {
+            self.way_heard(now_ms, &way);
+        }
         if given_up {
             return self.cancel_fork(now_ms, client);
         }
@@ -173,6 +211,7 @@ impl Agent {
             return;
         }
         let Some(known) = self.clients.get_mut(&client) else { return };
+        let cseq = number_of(&known.request);
         let Ok(dialog) = Dialog::answered(&known.request, response, known.flow) else { return };
         let Purpose::Fork(fork) = &mut known.purpose else { return };
         let place = fork.early.iter().position(|e| e.dialog.remote_tag == dialog.remote_tag);
@@ -193,7 +232,7 @@ impl Agent {
         };
         early.rseq = rseq;
         let mut prack = early.dialog.request(KnownMethod::PRack);
-        prack.headers.push(HeaderName::RAck, format!("{rseq} 1 INVITE"));
+        prack.headers.push(HeaderName::RAck, format!("{rseq} {cseq} INVITE"));
         let flow = early.dialog.next_hop();
         self.send(now_ms, flow, prack, Purpose::Nothing);
     }
@@ -212,17 +251,21 @@ impl Agent {
         if status != Status::REQUEST_TIMEOUT {
             self.phone_spoke(contact);
         }
-        if status.is_success() {
-            self.fork_accepted(now_ms, client, response);
-        } else {
-            self.fork_failed(leg, client, outcome_of(status, rang));
+        let way = self.fork_mut(client).and_then(|fork| fork.way.clone());
+        match way {
+            _ if status.is_success() => self.fork_accepted(now_ms, client, response),
+            Some(way) => self.way_refused(now_ms, client, leg, rang, way, response),
+            None => self.fork_failed(leg, client, outcome_of(status, rang)),
         }
     }
 
-    /// The INVITE did not reach the phone.
+    /// The INVITE did not reach the phone, or the trunk.
     fn fork_unanswered(&mut self, now_ms: u64, client: u64) {
         let Some(fork) = self.fork_mut(client) else { return };
-        let (leg, contact) = (fork.leg, fork.contact);
+        let (leg, contact, rang) = (fork.leg, fork.contact, fork.rang);
+        if let Some(way) = fork.way.clone() {
+            return self.way_silent(now_ms, client, leg, rang, &way);
+        }
         if let Some(contact) = contact {
             self.phone_is_gone(now_ms, contact);
         }
@@ -246,7 +289,7 @@ impl Agent {
             return self.fork_failed(leg, client, RingOutcome::Failed);
         };
         let flow = dialog.next_hop();
-        let ack = dialog.request_numbered(KnownMethod::Ack, 1);
+        let ack = dialog.request_numbered(KnownMethod::Ack, number_of(&known.request));
         let ack = self.stamp_ack(flow, ack);
         self.outbox.packets.push((flow, ack.clone()));
         let wanted = self.is_wanted(leg, client);
@@ -285,6 +328,7 @@ impl Agent {
     ) {
         let Some(fork) = self.fork_mut(client) else { return };
         let (id, contact) = (fork.leg, fork.contact);
+        let trunk = fork.way.as_ref().map(|way| way.trunk);
         let leg = Leg {
             id,
             dialog,
@@ -297,6 +341,7 @@ impl Agent {
             answers_options: contact.is_some() || headers.lists(&HeaderName::Allow, "OPTIONS"),
             probe: None,
             contact,
+            trunk,
             we_called: true,
             transfer: None,
         };
@@ -356,7 +401,7 @@ impl Agent {
         ] {
             cancel.headers.copy(&name, &invite.headers);
         }
-        cancel.headers.push(HeaderName::CSeq, "1 CANCEL");
+        cancel.headers.push(HeaderName::CSeq, format!("{} CANCEL", number_of(invite)));
         self.start_client(now_ms, id, flow, cancel, Purpose::Nothing);
         let due = Due::CancelSilent { invite: client, cancel: id };
         self.timers.arm(now_ms + self.answer_ms(), due);
@@ -370,6 +415,11 @@ fn session_in(response: &Response) -> Option<Bytes> {
     }
 }
 
+/// The number of an INVITE of ours: it grows with each challenge.
+fn number_of(invite: &Request) -> u32 {
+    invite.headers.cseq().map_or(1, |cseq| cseq.number)
+}
+
 /// What a refusal says of the phone and its owner. A redirection is not followed: it would take
 /// the customer to a number that nobody here chose. Credentials are never given (401, 407): a
 /// phone that asks for them is after an answer to crack.
@@ -381,13 +431,6 @@ fn outcome_of(status: Status, rang: bool) -> RingOutcome {
         300..400 | 403 | 433 | 603 | 607 | 608 => RingOutcome::Rejected,
         _ => RingOutcome::Failed,
     }
-}
-
-/// What a phone can show: one line of at most [`DISPLAY_MAX`] characters.
-fn display_name(name: &str) -> Option<Box<str>> {
-    let printable: String = name.chars().filter(|c| !c.is_control()).take(DISPLAY_MAX).collect();
-    let printable = printable.trim();
-    (!printable.is_empty()).then(|| printable.into())
 }
 
 /// The user part of our From: escaped where it must be (RFC 3261 §25.1), never empty.

@@ -49,7 +49,7 @@ impl Agent {
             return self.refuse_plainly(now_ms, server, &request, Status::BAD_REQUEST);
         };
         let source = flow.remote;
-        let caller = caller_id(&request, self.settings.trusts(source.ip()), self.settings.region);
+        let caller = caller_id(&request, self.trusts(source.ip()), self.settings.region);
         let dialled = dialled(&request.uri);
         let local = flow.local;
         let peer_allows_update = request.headers.lists(&HeaderName::Allow, "UPDATE");
@@ -68,6 +68,7 @@ impl Agent {
             answers_options,
             probe: None,
             contact: None,
+            trunk: None,
             we_called: false,
             transfer: None,
         };
@@ -97,7 +98,7 @@ impl Agent {
     ) -> Result<Option<Bytes>, Response> {
         let limits = self.settings.limits;
         let source = flow.remote.ip().to_canonical();
-        let exempt = source.is_loopback() || self.settings.trusts(source);
+        let exempt = source.is_loopback() || self.trusts(source);
         let room = !self.draining
             && self.calls() < limits.legs_max
             && self.admission.admits(now_ms, source, exempt, &limits);

@@ -30,6 +30,8 @@ pub struct Leg {
     pub probe: Option<u64>,
     /// The registered phone that was dialled.
     pub contact: Option<ContactId>,
+    /// The trunk by which a number outside was dialled.
+    pub trunk: Option<usize>,
     /// The INVITE was ours, and so is the Call-ID.
     pub we_called: bool,
     /// What the peer's REFER has come to.

@@ -83,6 +83,8 @@ impl Agent {
             | Purpose::Leg(_)
             | Purpose::Subscription(_)
             | Purpose::Probe(_)
+            | Purpose::Register { .. }
+            | Purpose::TrunkProbe { .. }
             | Purpose::Nothing => None,
         };
         let forks = self.clients.iter().filter_map(|(&id, client)| Some((id, rings(client)?)));

@@ -6,6 +6,8 @@
 //! - `invite`: a new call, from the INVITE to the ACK
 //! - `in_dialog`: what comes during a call
 //! - `dial`: a leg that we dial, over all its INVITEs
+//! - `outside`: numbers outside, over one trunk after the other
+//! - `trunks`, `registering`: whether trunks are there, and know us
 //! - `fork`: one INVITE of ours, from its sending to the last repeated 200
 //! - `transfer`: REFER, and the calls that Replaces names
 //! - `subscriptions`, `dialog_info`: lamps on phones
@@ -32,12 +34,15 @@ mod keepalive;
 mod leg;
 mod liveness;
 mod outgoing;
+mod outside;
 mod refresh;
 mod register;
+mod registering;
 mod subscriptions;
 mod timers;
 mod tokens;
 mod transfer;
+mod trunks;
 
 #[cfg(test)]
 mod registrations;
@@ -57,6 +62,7 @@ use self::outgoing::Client;
 use self::subscriptions::Subscriptions;
 use self::timers::{Due, Timers};
 use self::tokens::{Digest, Tokens};
+use self::trunks::Trunks;
 use super::auth::Authenticator;
 use super::border::{SipCommand, SipEvent};
 use super::message::{HeaderName, Headers, NameAddr, Parsed, Response, SipUri, Status};
@@ -100,6 +106,7 @@ pub struct Agent {
     dialling: BTreeMap<LegId, Dialling>,
     subscriptions: Subscriptions,
     admission: Admission,
+    trunks: Trunks,
     registrar: Registrar,
     authenticator: Authenticator,
     /// As the phones were last looked after.
@@ -131,6 +138,7 @@ impl Agent {
             authenticator: Authenticator::new(settings.realm.clone(), settings.digest, secret),
             accounts_seen: settings.accounts.load_full(),
             is_watching: false,
+            trunks: Trunks::new(&settings.trunks),
             settings,
             tokens: Tokens::new(secret),
             timers: Timers::default(),
@@ -178,7 +186,7 @@ impl Agent {
                 self.hang_up(now_ms, leg, EndedBy::Plan, EndReason::HungUp);
             }
             SipCommand::Probe { leg } => self.probe_leg(now_ms, leg),
-            SipCommand::Dial(dial) => self.dial(now_ms, &dial, None),
+            SipCommand::Dial(dial) => self.dial(now_ms, &dial),
             SipCommand::AcceptTransfer { leg } => self.accept_transfer(now_ms, leg),
             SipCommand::RefuseTransfer { leg, status } => {
                 self.refuse_transfer(now_ms, leg, status);
@@ -218,6 +226,9 @@ impl Agent {
                 Due::ProbeMissed { client, contact } => {
                     self.probe_missed(now_ms, client, contact);
                 }
+                Due::WatchTrunks => self.look_after_trunks(now_ms),
+                Due::TrunkSilent { client } => self.trunk_silent(now_ms, client),
+                Due::TryOutside { leg } => self.try_next_way(now_ms, leg),
             }
         }
     }
@@ -331,12 +342,17 @@ impl Agent {
     }
 
     fn contact(&self, flow: Flow) -> String {
+        self.contact_as("allo", flow)
+    }
+
+    /// A Contact of ours with this user part.
+    fn contact_as(&self, user: &str, flow: Flow) -> String {
         let ip = self.public_ip(flow);
         let sent_by = super::message::fields::sent_by(ip, flow.local.port());
         match flow.transport() {
-            Transport::Udp => format!("<sip:allo@{sent_by}>"),
-            Transport::Tcp => format!("<sip:allo@{sent_by};transport=tcp>"),
-            Transport::Tls => format!("<sip:allo@{sent_by};transport=tls>"),
+            Transport::Udp => format!("<sip:{user}@{sent_by}>"),
+            Transport::Tcp => format!("<sip:{user}@{sent_by};transport=tcp>"),
+            Transport::Tls => format!("<sip:{user}@{sent_by};transport=tls>"),
         }
     }
 

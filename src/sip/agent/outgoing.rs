@@ -1,5 +1,7 @@
 //! Our requests, and what is answered to them.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use super::super::message::{
@@ -37,6 +39,10 @@ pub(super) enum Purpose {
     Subscription(u64),
     /// Is this phone there?
     Probe(ContactId),
+    /// Our REGISTER at this server of a trunk.
+    Register { trunk: usize, server: SocketAddr },
+    /// Is this server of a trunk there?
+    TrunkProbe { trunk: usize, server: SocketAddr },
     /// A CANCEL, a PRACK, the BYE to a phone that came too late: any answer will do.
     Nothing,
 }
@@ -219,7 +225,11 @@ impl Agent {
         let request = &client.request;
         let news =
             client.machine.response(status, || ack_to_refusal(request, response), &mut steps);
-        // The answer is read before the transaction may be taken away.
+        // The ACK to a refusal goes out before what follows from it; the answer is read before the
+        // transaction may be taken away.
+        let is_sent = |step: &mut Step<_>| matches!(step, Step::Send(_));
+        let sent = steps.extract_if(.., is_sent).collect();
+        self.take_client_steps(now_ms, id, sent);
         if news && status.is_final() {
             self.answered(now_ms, id, status, Some(response));
         } else if news {
@@ -235,9 +245,12 @@ impl Agent {
         }
         match &self.clients.get(&id)?.purpose {
             Purpose::Fork(fork) => fork.cancel,
-            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
-                None
-            }
+            Purpose::Leg(_)
+            | Purpose::Subscription(_)
+            | Purpose::Probe(_)
+            | Purpose::Register { .. }
+            | Purpose::TrunkProbe { .. }
+            | Purpose::Nothing => None,
         }
     }
 
@@ -250,6 +263,12 @@ impl Agent {
                 self.notify_answered(now_ms, *subscription, status);
             }
             Some(Purpose::Probe(contact)) => self.probe_answered(now_ms, *contact, status),
+            Some(&Purpose::Register { trunk, server }) => {
+                self.register_answered(now_ms, id, (trunk, server), response);
+            }
+            Some(&Purpose::TrunkProbe { trunk, server }) => {
+                self.trunk_probed(now_ms, id, trunk, server, response.is_some());
+            }
             Some(Purpose::Nothing) | None => {}
         }
     }

@@ -213,7 +213,7 @@ pub(super) fn credentials_of(
     );
     let ha1 = algorithm.hash(&[who, "allo", password]);
     let credentials = Credentials::parse(&format!("{head}, response=\"\"")).unwrap();
-    let response = digest::response(algorithm, &ha1, &credentials, method);
+    let response = digest::response(algorithm, &ha1, credentials.proof(), method);
     format!("{head}, response=\"{response}\"")
 }
 

@@ -4,6 +4,7 @@
 //! - [`refusals`]: what is not served
 //! - [`sessions`]: session timers
 //! - [`dialled`]: calls that we make
+//! - [`trunks`], [`outside`]: providers, and numbers that are dialled by them
 //! - [`liveness`]: phones that die while they talk or ring
 //! - [`transfers`]: REFER and Replaces
 //! - [`lamps`]: SUBSCRIBE and NOTIFY
@@ -11,9 +12,11 @@
 mod dialled;
 mod lamps;
 mod liveness;
+mod outside;
 mod refusals;
 mod sessions;
 mod transfers;
+mod trunks;
 
 use bytes::Bytes;
 

@@ -78,6 +78,16 @@ pub enum Due {
         client: u64,
         contact: ContactId,
     },
+    /// Trunks are to be asked, registered at, or told of.
+    WatchTrunks,
+    /// A trunk has had time enough to answer this REGISTER or OPTIONS.
+    TrunkSilent {
+        client: u64,
+    },
+    /// A trunk may take its next call.
+    TryOutside {
+        leg: LegId,
+    },
 }
 
 /// Timers in the order in which they are due; equal ones in the order in which they were armed.

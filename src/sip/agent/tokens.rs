@@ -23,6 +23,11 @@ impl Tokens {
         self.keyed(&self.made)
     }
 
+    /// From 0 to `max`.
+    pub fn below(&mut self, max: u32) -> u32 {
+        u32::try_from(self.next_u64() % (u64::from(max) + 1)).unwrap_or(0)
+    }
+
     /// A UUIDv7; its 74 random bits are ours.
     pub fn leg(&mut self, now_ms: u64) -> LegId {
         let mut random = [0; 10];

@@ -1,7 +1,7 @@
 //! Authorization and Proxy-Authorization (RFC 2617 §3.2.2, RFC 7616 §3.4).
 
 use super::super::message::{HeaderName, Headers, grammar};
-use super::digest::Algorithm;
+use super::digest::{Algorithm, Proof};
 
 /// Lines of credentials that are looked at in one request; more are for other houses.
 const LINES_MAX: usize = 8;
@@ -35,18 +35,8 @@ impl Credentials {
     /// `None` for another scheme, and for a digest without `qop=auth`, `nc` and `cnonce`: those of
     /// RFC 2069 can be replayed.
     pub fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.trim().split_once([' ', '\t'])?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
-            return None;
-        }
-        let pairs: Vec<(&str, String)> = grammar::list(rest)
-            .filter_map(|item| item.split_once('='))
-            .map(|(name, value)| (name.trim(), plain(value.trim())))
-            .collect();
-        let get = |wanted: &str| {
-            let pair = pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            pair.map(|(_, value)| value.clone())
-        };
+        let pairs = Pairs::of_digest(text)?;
+        let get = |name| pairs.get(name);
         let nc = get("nc").filter(|nc| nc.len() == 8)?;
         get("qop").filter(|qop| qop.eq_ignore_ascii_case("auth"))?;
         Some(Self {
@@ -60,6 +50,32 @@ impl Credentials {
             count: u32::from_str_radix(&nc, 16).ok()?,
             nc,
         })
+    }
+
+    /// What the password was proven with.
+    pub fn proof(&self) -> Proof<'_> {
+        Proof { nonce: &self.nonce, nc: &self.nc, cnonce: &self.cnonce, uri: &self.uri }
+    }
+}
+
+/// The `name=value` pairs of a Digest, of a challenge or of credentials.
+pub(super) struct Pairs<'a>(Vec<(&'a str, String)>);
+
+impl<'a> Pairs<'a> {
+    /// `None`: another scheme.
+    pub(super) fn of_digest(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.trim().split_once([' ', '\t'])?;
+        if !scheme.eq_ignore_ascii_case("Digest") {
+            return None;
+        }
+        let pairs = grammar::list(rest).filter_map(|item| item.split_once('='));
+        Some(Self(pairs.map(|(name, value)| (name.trim(), plain(value.trim()))).collect()))
+    }
+
+    /// The first value of this name; case does not matter.
+    pub(super) fn get(&self, wanted: &str) -> Option<String> {
+        let pair = self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        pair.map(|(_, value)| value.clone())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The hashes of a digest (RFC 7616 §3.4.1). MD5 is what RFC 2617 and every phone have; it holds as
 //! long as passwords can't be guessed.
 
-use super::credentials::Credentials;
 use crate::domain::hash;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +31,18 @@ impl Algorithm {
     }
 }
 
+/// What a password is proven with, besides the password.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    pub nonce: &'a str,
+    pub nc: &'a str,
+    pub cnonce: &'a str,
+    pub uri: &'a str,
+}
+
 /// What `response` must be for `qop=auth`.
-pub fn response(
-    algorithm: Algorithm,
-    ha1: &str,
-    credentials: &Credentials,
-    method: &str,
-) -> String {
-    let Credentials { nonce, nc, cnonce, uri, .. } = credentials;
+pub fn response(algorithm: Algorithm, ha1: &str, proof: Proof<'_>, method: &str) -> String {
+    let Proof { nonce, nc, cnonce, uri } = proof;
     let ha2 = algorithm.hash(&[method, uri]);
     algorithm.hash(&[ha1, nonce, nc, cnonce, "auth", &ha2])
 }

@@ -1,6 +1,7 @@
 //! Who knows the password (RFC 3261 §22, RFC 2617, RFC 7616, RFC 8760). Without sockets and clocks.
 //!
 //! - [`credentials`]: Authorization, read
+//! - [`client`]: the other side: a provider asks for our password
 //! - [`digest`]: the hashes
 //! - [`nonce`]: made, signed, used once per count
 //! - [`guard`]: how often a wrong password may be tried
@@ -9,6 +10,7 @@
 //! the same work and get the same answer, and so does a right password that was tried too often in
 //! a row from one address.
 
+pub mod client;
 pub mod credentials;
 pub mod digest;
 pub mod guard;
@@ -172,7 +174,7 @@ fn is_right(
         Algorithm::Md5 => &account.md5.0,
         Algorithm::Sha256 => &account.sha256.0,
     });
-    let expected = digest::response(algorithm, ha1, credentials, attempt.method);
+    let expected = digest::response(algorithm, ha1, credentials.proof(), attempt.method);
     let given = credentials.response.to_ascii_lowercase();
     let is_equal = bool::from(expected.as_bytes().ct_eq(given.as_bytes()));
     let is_asked_for = match (credentials.algorithm, question.digest) {

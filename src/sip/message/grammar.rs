@@ -161,6 +161,11 @@ pub fn unquote(inner: &str) -> String {
     text
 }
 
+/// What stands between quotes for this text; the other way round as [`unquote`].
+pub fn escape_quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
 /// Takes `%41` back to `A`; what is no escape stays as it is, and bytes that are no UTF-8 become
 /// U+FFFD.
 pub fn unescape(text: &str) -> String {

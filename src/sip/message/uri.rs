@@ -278,8 +278,7 @@ impl NameAddr {
 impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(display) = &self.display {
-            let quoted = display.replace('\\', "\\\\").replace('"', "\\\"");
-            write!(f, "\"{quoted}\" ")?;
+            write!(f, "\"{}\" ", grammar::escape_quoted(display))?;
         }
         write!(f, "<{}>{}", self.uri, self.params)
     }

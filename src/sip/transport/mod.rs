@@ -15,6 +15,7 @@ pub mod way;
 use std::net::SocketAddr;
 
 use super::message::Parsed;
+use super::trunks::servers::Server;
 use crate::config::Transport;
 
 /// One socket or connection.
@@ -59,7 +60,20 @@ impl Flow {
 /// What a carrier brings to the owner of all calls.
 #[derive(Debug)]
 pub enum Inbound {
-    Message { flow: Flow, parsed: Box<Parsed> },
-    Opened { link: Link, writer: tcp::Writer },
-    Closed { link: Link },
+    Message {
+        flow: Flow,
+        parsed: Box<Parsed>,
+    },
+    Opened {
+        link: Link,
+        writer: tcp::Writer,
+    },
+    Closed {
+        link: Link,
+    },
+    /// DNS says where the servers of a trunk are; the number is its place in the settings.
+    Located {
+        trunk: usize,
+        servers: Vec<Server>,
+    },
 }

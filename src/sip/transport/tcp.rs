@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::tls::Certificate;
+use super::tls::{Certificate, TlsPeer};
 use super::{Flow, Inbound, Link};
 use crate::sip::message::frame::{Frame, frame};
 use crate::sip::message::{Fault, Parsed, Status, parse};
@@ -100,7 +100,7 @@ pub async fn accept(listener: TcpListener, certificate: Option<Certificate>, sha
         connections.spawn(async move {
             match certificate {
                 Some(certificate) => certificate.serve(stream, remote, shared).await,
-                None => serve_plain(stream, remote, None, shared).await,
+                None => serve_plain(stream, remote, shared).await,
             }
             drop(place);
         });
@@ -108,27 +108,60 @@ pub async fn accept(listener: TcpListener, certificate: Option<Certificate>, sha
     while connections.join_next().await.is_some() {}
 }
 
-/// Sends a request of ours on a new connection, as the one that its call came on is gone.
-pub async fn dial(flow: Flow, request: Bytes, shared: Shared) {
+/// What is queued on a connection that is still to be made.
+#[derive(Debug)]
+pub struct Unwritten {
+    queue: mpsc::Receiver<Bytes>,
+    writer: Writer,
+}
+
+/// The way to write on a connection of ours before it is made.
+pub fn outgoing(limits: &Limits) -> (Writer, Unwritten) {
+    let (queue, unwritten) = mpsc::channel(limits.unwritten_max);
+    let writer = Writer { queue, closing: CancellationToken::new() };
+    (writer.clone(), Unwritten { queue: unwritten, writer })
+}
+
+/// Makes a connection and serves it until it ends; what was queued goes out first. With `peer` it
+/// speaks TLS.
+pub async fn dial(flow: Flow, unwritten: Unwritten, peer: Option<TlsPeer>, shared: Shared) {
     let patience = Duration::from_millis(shared.limits.half_message_ms);
     let place = Arc::clone(&shared.places).try_acquire_owned();
-    let stream = timeout(patience, TcpStream::connect(flow.remote)).await;
-    match (place, stream) {
-        (Ok(_place), Ok(Ok(stream))) => {
-            serve_plain(stream, flow.remote, Some(request), shared).await;
+    let stream = tokio::select! {
+        stream = timeout(patience, TcpStream::connect(flow.remote)) => stream,
+        () = shared.stop.cancelled() => return,
+    };
+    let (Ok(_place), Ok(Ok(stream))) = (place, stream) else {
+        let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    let Some(peer) = peer else {
+        let (read, write) = stream.into_split();
+        return serve(read, write, flow, unwritten, shared).await;
+    };
+    match timeout(patience, peer.connect(stream)).await {
+        Ok(Ok(stream)) => {
+            let (read, write) = tokio::io::split(stream);
+            serve(read, write, flow, unwritten, shared).await;
         }
-        (_, _) => {
+        Ok(Err(error)) => {
+            tracing::warn!(to = %flow.remote, %error, "no TLS with a trunk");
+            let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
+        }
+        Err(_) => {
             let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
         }
     }
 }
 
-async fn serve_plain(stream: TcpStream, remote: SocketAddr, first: Option<Bytes>, shared: Shared) {
+async fn serve_plain(stream: TcpStream, remote: SocketAddr, shared: Shared) {
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
     let flow = Flow { link: Link::Tcp(shared.next_number()), remote, local };
     let (read, write) = stream.into_split();
-    serve(read, write, flow, first, shared).await;
+    let (_, unwritten) = outgoing(&shared.limits);
+    serve(read, write, flow, unwritten, shared).await;
 }
 
 /// Serves one connection until it ends.
@@ -136,16 +169,12 @@ pub(super) async fn serve(
     read: impl AsyncRead + Unpin,
     write: impl AsyncWrite + Unpin,
     flow: Flow,
-    first: Option<Bytes>,
+    unwritten: Unwritten,
     shared: Shared,
 ) {
     let link = flow.link;
-    let (queue, unwritten) = mpsc::channel(shared.limits.unwritten_max);
-    let closing = CancellationToken::new();
-    let writer = Writer { queue: queue.clone(), closing: closing.clone() };
-    if let Some(first) = first {
-        writer.send(first);
-    }
+    let Unwritten { queue: unwritten, writer } = unwritten;
+    let (queue, closing) = (writer.queue.clone(), writer.closing.clone());
     let half_message = Duration::from_millis(shared.limits.half_message_ms);
     let mut writing = Box::pin(write_messages(write, unwritten, half_message));
     if shared.inbound.send(Inbound::Opened { link, writer }).await.is_err() {

@@ -1,5 +1,6 @@
 //! TLS: the same messages on a connection that nobody else reads (RFC 3261 §26.2). Phones prove who
-//! they are by digest; only we have a certificate.
+//! they are by digest; only we have a certificate. A trunk that we call has one, too, which must be
+//! for the name in the settings.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,12 +11,13 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{self, ServerConfig, crypto::ring};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig, crypto::ring};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::tcp::{Shared, serve};
+use super::tcp::{Shared, outgoing, serve};
 use super::{Flow, Link};
 use crate::config::Tls;
 
@@ -108,8 +110,61 @@ impl Certificate {
         };
         let flow = Flow { link: Link::Tls(shared.next_number()), remote, local };
         let (read, write) = tokio::io::split(stream);
-        serve(read, write, flow, None, shared).await;
+        let (_, unwritten) = outgoing(&shared.limits);
+        serve(read, write, flow, unwritten, shared).await;
     }
+}
+
+/// Whom we speak TLS with when the connection is ours.
+#[derive(Clone)]
+pub struct TlsPeer {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl TlsPeer {
+    /// `host` is what the certificate must be for; `authorities` is a PEM file with those that may
+    /// have signed it, instead of those that browsers know.
+    pub async fn new(host: &str, authorities: Option<&Path>) -> Result<Self, PeerError> {
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| PeerError::NoName(host.to_owned()))?;
+        let mut roots = RootCertStore::empty();
+        match authorities {
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Some(file) => {
+                let unreadable = |why| PeerError::Unreadable { file: file.to_owned(), why };
+                let bytes = tokio::fs::read(file).await.map_err(unreadable)?;
+                let found = CertificateDer::pem_slice_iter(&bytes).flatten();
+                if roots.add_parsable_certificates(found).0 == 0 {
+                    return Err(PeerError::NoAuthority(file.to_owned()));
+                }
+            }
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(PeerError::Unusable)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+    }
+
+    /// Agrees on keys with the peer.
+    pub async fn connect(self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.connector.connect(self.name, stream).await
+    }
+}
+
+/// Why TLS with a trunk can't be spoken at all.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    #[error("{0} is no name that a certificate could be for")]
+    NoName(String),
+    #[error("{} can't be read: {why}", file.display())]
+    Unreadable { file: PathBuf, why: io::Error },
+    #[error("{} holds no certificate; a PEM file has a line -----BEGIN CERTIFICATE-----", .0.display())]
+    NoAuthority(PathBuf),
+    #[error("TLS can't be set up: {0}")]
+    Unusable(rustls::Error),
 }
 
 async fn read(files: &Tls) -> Result<ServerConfig, CertificateError> {

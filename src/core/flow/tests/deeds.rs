@@ -331,3 +331,22 @@ fn a_message_begins_after_the_beep_and_ends_with_a_key_silence_or_the_limit() {
     hang_up(&mut by_end);
     assert_eq!(by_end.deeds[1], Deed::StopMessage);
 }
+
+#[test]
+fn a_time_that_the_caller_typed_is_when_to_call_and_not_before() {
+    let named = Promise {
+        kind: PromiseKind::CallbackOrdered,
+        due: Due::Named { variable: "time".to_owned() },
+        group: Some("support".to_owned()),
+    };
+    let entry = vec![Statement::Promise(named)];
+    let mut scene = Scene::new("+79161112233", Language::Russian, entry, group());
+    scene.flow.knowledge_mut().set_variable("time", "1530".to_owned());
+    scene.act(|flow, now, out| flow.on_confirmed(now, out));
+    let at = Timestamp(55_800_000);
+    let [Deed::Promise { due, not_before, group, .. }] = &scene.deeds[..] else {
+        panic!("{:?}", scene.deeds)
+    };
+    assert_eq!((*not_before, group.as_deref()), (Some(at), Some("support")));
+    assert!(*due > at);
+}

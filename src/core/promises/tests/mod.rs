@@ -1,6 +1,8 @@
 //! A ledger with a plan of one file, whose day is stepped by hand.
 
+mod due;
 mod humans;
+mod properties;
 mod robots;
 
 use std::collections::BTreeMap;
@@ -10,8 +12,8 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::super::event::PromiseNews;
-use super::{Ledger, Made, NewPromise, PromiseAct};
+use super::super::event::{Called, PromiseNews};
+use super::{Ledger, Made, NewPromise, NotMade, PromiseAct};
 use crate::dialplan::Plan;
 use crate::dialplan::hours::{Hours, TimeRange};
 use crate::dialplan::plan::{

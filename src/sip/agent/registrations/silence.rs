@@ -44,7 +44,7 @@ fn a_phone_that_says_nothing_to_a_call_is_unreachable() {
         auto_answer: false,
         ring_ms: 20_000,
     };
-    house.agent.dial(house.now_ms, &dial, None);
+    house.agent.dial(house.now_ms, &dial);
     assert!(house.sent()[0].1.starts_with("INVITE sip:anna@192.0.2.10:5070 SIP/2.0"));
     house.wait(5_000, |text| text.starts_with("OPTIONS").then_some("200 OK"));
     let (state, local) = (PhoneState::Unreachable, Some("192.0.2.1".parse().unwrap()));

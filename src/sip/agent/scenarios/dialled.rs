@@ -463,17 +463,3 @@ fn a_shutdown_cancels_what_rings() {
     assert_eq!(starts(&scene.sent()), [format!("CANCEL {ANNA}")]);
     assert_eq!(scene.events(), unanswered(scene.leg(), RingOutcome::Withdrawn));
 }
-
-#[test]
-fn an_address_is_dialled_on_the_way_that_is_given() {
-    let mut scene = Scene::new();
-    let to = Destination::Uri(format!("{ANNA}?X=1"));
-    let dial = Dial { to, ..dial(&mut scene) };
-    let remote = "127.0.0.1:4001".parse().unwrap();
-    let way = Flow { link: Link::Udp(0), remote, local: "127.0.0.1:5060".parse().unwrap() };
-    scene.agent.dial(scene.now_ms, &dial, Some(way));
-    assert_eq!(starts(&scene.sent()), [format!("INVITE {ANNA}")]);
-    let lost = Dial { leg: scene.agent.tokens.leg(0), ..dial };
-    scene.agent.dial(scene.now_ms, &lost, None);
-    assert_eq!(scene.events(), unanswered(lost.leg, RingOutcome::Unreachable));
-}
