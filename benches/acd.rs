@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use uuid::Uuid;
 
-use allo::core::acd::{Acd, Act, Ticket};
+use allo::core::acd::{Acd, Act, Ticket, TicketWay};
 use allo::dialplan::plan::{Group, Pick};
 use allo::domain::{CallId, Login, Operator, Origin, PhoneState, Role, Timestamp};
 
@@ -73,6 +73,8 @@ impl House {
             priority: i32::from(number.is_multiple_of(10)),
             manager: None,
             only_manager: false,
+            place: None,
+            way: TicketWay::Caller,
             plan: "bench".to_owned(),
         }
     }
@@ -90,6 +92,8 @@ impl House {
         let offers = self.out.drain(..).filter_map(|act| match act {
             Act::Offer { offer, call, operator, .. } => Some((offer, call, operator)),
             Act::Withdraw { .. }
+            | Act::Reserve { .. }
+            | Act::Unreserved { .. }
             | Act::TurnAway { .. }
             | Act::Record { .. }
             | Act::Remember { .. }

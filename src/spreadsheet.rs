@@ -136,6 +136,8 @@ pub struct Line<'a> {
     /// From 1, the header included.
     pub number: u64,
     pub columns: &'a BTreeMap<&'static str, usize>,
+    /// Columns that the file has beside those, if it may.
+    others: &'a [(String, usize)],
     pub record: &'a StringRecord,
 }
 
@@ -144,6 +146,14 @@ impl Line<'_> {
     pub fn text(&self, column: &str) -> Option<&str> {
         let text = self.record.get(*self.columns.get(column)?)?.trim();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The name and the trimmed text of each other cell that is not empty.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.others.iter().filter_map(|(name, index)| {
+            let text = self.record.get(*index)?.trim();
+            (!text.is_empty()).then_some((name.as_str(), text))
+        })
     }
 
     /// Notes that this cell is wrong.
@@ -188,6 +198,35 @@ pub fn read_lines(
     known: &'static [&'static str],
     required: &[&str],
     mistakes: &mut Mistakes,
+    row: impl FnMut(&Line<'_>, &mut Mistakes),
+) -> BTreeSet<&'static str> {
+    read_rows(source, Header { known, required, is_open: false }, mistakes, row)
+}
+
+/// The same for a file that may have columns beside the known ones: [`Line::others`].
+pub fn read_open_lines(
+    source: &Source,
+    known: &'static [&'static str],
+    required: &[&str],
+    mistakes: &mut Mistakes,
+    row: impl FnMut(&Line<'_>, &mut Mistakes),
+) {
+    read_rows(source, Header { known, required, is_open: true }, mistakes, row);
+}
+
+/// What the first line may be.
+#[derive(Clone, Copy)]
+struct Header<'a> {
+    known: &'static [&'static str],
+    required: &'a [&'a str],
+    /// Whether there may be others.
+    is_open: bool,
+}
+
+fn read_rows(
+    source: &Source,
+    wanted: Header<'_>,
+    mistakes: &mut Mistakes,
     mut row: impl FnMut(&Line<'_>, &mut Mistakes),
 ) -> BTreeSet<&'static str> {
     let Source { file, text } = source;
@@ -205,7 +244,7 @@ pub fn read_lines(
             return BTreeSet::new();
         }
     };
-    let columns = read_header(file, &header, known, required, mistakes);
+    let (columns, others) = read_header(file, &header, wanted, mistakes);
     for record in records {
         let record = match record {
             Ok(record) => record,
@@ -226,7 +265,7 @@ pub fn read_lines(
             mistakes.add(file, Some(number), None, message);
             continue;
         }
-        row(&Line { file, number, columns: &columns, record: &record }, mistakes);
+        row(&Line { file, number, columns: &columns, others: &others, record: &record }, mistakes);
     }
     columns.into_keys().collect()
 }
@@ -252,14 +291,23 @@ fn separator(text: &str) -> u8 {
 fn read_header(
     file: &Path,
     header: &StringRecord,
-    known: &'static [&'static str],
-    required: &[&str],
+    wanted: Header<'_>,
     mistakes: &mut Mistakes,
-) -> BTreeMap<&'static str, usize> {
-    let mut columns = BTreeMap::new();
+) -> (BTreeMap<&'static str, usize>, Vec<(String, usize)>) {
+    let Header { known, required, is_open } = wanted;
+    let (mut columns, mut others) = (BTreeMap::new(), Vec::new());
     for (index, name) in header.iter().enumerate() {
         let lower = name.trim().to_lowercase();
         let Some(name) = known.iter().copied().find(|known| *known == lower) else {
+            if is_open {
+                let name = name.trim().to_owned();
+                if others.iter().any(|(other, _)| *other == name) {
+                    let twice = "this column is there twice".to_owned();
+                    mistakes.add(file, Some(1), Some(&name), twice);
+                }
+                others.push((name, index));
+                continue;
+            }
             let hint = match nearest(&lower, known.iter().copied()) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
                 None => format!("known columns: {}", known.join(", ")),
@@ -274,5 +322,5 @@ fn read_header(
     for name in required.iter().filter(|name| !columns.contains_key(*name)) {
         mistakes.add(file, Some(1), Some(name), "this column is missing".to_owned());
     }
-    columns
+    (columns, others)
 }

@@ -16,9 +16,12 @@ impl Clock {
     /// Anchors the clock at this moment of the wall clock.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn start() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let started_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
-        Self { started: Instant::now(), started_ms }
+        Self { started: Instant::now(), started_ms: wall_ms() }
+    }
+
+    /// What the wall clock says, which differs from [`Clock::now`] once somebody has set it.
+    pub fn wall(&self) -> Timestamp {
+        Timestamp(wall_ms())
     }
 
     pub fn now(&self) -> Timestamp {
@@ -30,4 +33,10 @@ impl Clock {
     pub fn instant(&self, at: Timestamp) -> Instant {
         self.started + Duration::from_millis(at.since(Timestamp(self.started_ms)))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn wall_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

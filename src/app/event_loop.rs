@@ -14,14 +14,17 @@ use uuid::Uuid;
 use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
-use crate::domain::{CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics};
+use crate::domain::{
+    Calendar, CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics, Timestamp,
+};
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
-use crate::store::CallWriter;
+use crate::store::{CallWriter, Stored};
 use crate::web::{self, Question};
 
 use super::clock::Clock;
 use super::people::People;
+use super::promises::{self, Promises};
 use super::watch::{self, Watch};
 
 /// Seconds after which a refused caller may try again.
@@ -33,6 +36,8 @@ pub struct Inputs {
     pub media: mpsc::Receiver<MediaEvent>,
     /// From the admin and the database: a new plan, operators, the drain.
     pub control: mpsc::Receiver<Event>,
+    /// What is in the database now.
+    pub stored: mpsc::Receiver<Stored>,
     /// Of those who watch.
     pub questions: web::Answers,
 }
@@ -44,6 +49,7 @@ pub struct Outputs {
     pub crm: Arc<dyn Crm>,
     pub calls: CallWriter,
     pub people: People,
+    pub promises: Promises,
     pub watch: Watch,
     pub recordings: PathBuf,
     /// How many legs are up, for whoever waits for the last one.
@@ -54,6 +60,8 @@ pub struct Outputs {
 pub struct EventLoop {
     hub: Hub,
     clock: Clock,
+    /// What the wall clock says: records carry its times.
+    calendar: Calendar,
     out: Outputs,
     legs: BTreeMap<LegId, Leg>,
     /// The address of ours that an operator's phone sends to.
@@ -83,6 +91,7 @@ impl EventLoop {
         let mut this = Self {
             hub,
             clock,
+            calendar: Calendar::default(),
             out,
             legs: BTreeMap::new(),
             phones: BTreeMap::new(),
@@ -101,7 +110,8 @@ impl EventLoop {
                 Some(event) = inputs.media.recv() => this.on_media(event).await,
                 Some(event) = answered.recv() => this.handle(event).await,
                 Some(event) = inputs.control.recv() => this.handle(event).await,
-                Some(question) = inputs.questions.recv() => this.answer_question(question),
+                Some(stored) = inputs.stored.recv() => this.handle(promises::stored(stored)).await,
+                Some(question) = inputs.questions.recv() => this.answer_question(question).await,
                 () = sleep_until(timer) => this.on_time().await,
             }
             let up = this.legs.len();
@@ -215,14 +225,29 @@ impl EventLoop {
         }
     }
 
-    fn answer_question(&self, question: Question) {
+    async fn answer_question(&mut self, question: Question) {
         let now = self.clock.now();
         // Who asked may be gone; then nobody misses the answer.
         match question {
             Question::State(to) => drop(to.send(watch::state(self.hub.snapshot(now)))),
             Question::Metrics(to) => {
-                let counters = self.out.watch.counters(self.out.sip.responses());
+                let mut counters = self.out.watch.counters(self.out.sip.responses());
+                watch::count_promises(self.hub.ledger(), self.wall(), &mut counters.promises);
                 drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
+            }
+            Question::Promises(to) => {
+                drop(to.send(watch::promises(self.hub.ledger(), self.wall())));
+            }
+            Question::Robots(to) => drop(to.send(watch::robots(self.hub.ledger(), self.wall()))),
+            Question::SwitchRobot { name, stop, answer } => {
+                let robots = self.hub.ledger().robots(self.wall());
+                let is_known = robots.iter().any(|robot| robot.name == name);
+                if is_known {
+                    info!(robot = name, stopped = stop, "robot switched");
+                    self.out.promises.switch_robot(name.clone(), stop, self.wall());
+                    self.handle(Event::RobotSwitched { name, is_stopped: stop }).await;
+                }
+                let _ = answer.send(is_known);
             }
             Question::Why { group, answer } => {
                 drop(answer.send(self.hub.explain_group(now, &group).map(watch::why)));
@@ -236,6 +261,9 @@ impl EventLoop {
         while let Some(event) = next.pop() {
             if let Event::LookupAnswered { call, lookup, .. } = &event {
                 self.lookups.remove(&(*call, *lookup));
+            }
+            if let Event::CalendarSet { calendar } = &event {
+                self.calendar = *calendar;
             }
             let mut commands = std::mem::take(&mut self.commands);
             self.hub.handle(self.clock.now(), event, &mut commands);
@@ -319,18 +347,26 @@ impl EventLoop {
                     task.abort();
                 }
             }
-            Command::StartMessage { .. }
-            | Command::StopMessage { .. }
-            | Command::StorePromise(_)
-            | Command::StoreAttempt(_)
-            | Command::StoreRating { .. }
-            | Command::Forbid { .. }
-            | Command::ShopEventTaken { .. }
-            | Command::WriteCrm { .. }
-            | Command::ShowPromise { .. } => {}
+            Command::StartMessage { call, leg, max_ms } => self.start_message(call, leg, max_ms),
+            Command::StopMessage { leg } => self.out.media.stop_message(leg),
+            Command::StorePromise(promise) => self.out.promises.store(*promise, self.wall()),
+            Command::StoreAttempt(attempt) => self.out.promises.attempt(attempt),
+            Command::StoreRating { call, rating } => {
+                self.out.promises.rating(call, rating, self.wall());
+            }
+            Command::Forbid { forbidden, source } => {
+                self.out.promises.forbid(forbidden, source, self.wall());
+            }
+            Command::ShopEventTaken { key } => self.out.promises.event_taken(key, self.wall()),
+            Command::WriteCrm { call, phone, write } => {
+                self.out.promises.write_crm(call, phone, &write, self.wall());
+            }
+            Command::ShowPromise { promise, news } => {
+                self.out.watch.on_promise(self.wall(), &promise, news);
+            }
             Command::Record { call, fact } => self.record(call, fact),
             Command::ShowOperator { operator, state } => {
-                self.out.watch.on_operator(self.clock.now(), operator, state);
+                self.out.watch.on_operator(self.wall(), operator, state);
             }
             Command::RememberAttendance { operator, attendance } => {
                 self.out.people.remember_attendance(operator, attendance);
@@ -401,12 +437,29 @@ impl EventLoop {
     }
 
     fn start_recording(&mut self, call: CallId, caller: LegId, operator: LegId) {
-        let day = self.clock.now().in_zone(&jiff::tz::TimeZone::UTC).date();
-        let file = format!("{day}/{call}-{}.wav", self.clock.now().0);
+        let file = self.file_for(call);
         self.recordings.insert(caller, call);
         let folder = self.out.recordings.clone();
         let recording = media::Recording { left: caller, right: operator, folder, file };
         self.out.media.record(recording);
+    }
+
+    fn start_message(&mut self, call: CallId, leg: LegId, max_ms: u64) {
+        let (folder, file) = (self.out.recordings.clone(), self.file_for(call));
+        self.recordings.insert(leg, call);
+        let message = media::Message { leg, folder, file, length_max_ms: max_ms };
+        self.out.media.start_message(message);
+    }
+
+    /// Where a recording of a call goes: no name from outside is part of it.
+    fn file_for(&self, call: CallId) -> String {
+        let wall = self.wall();
+        let day = wall.in_zone(&jiff::tz::TimeZone::UTC).date();
+        format!("{day}/{call}-{}.wav", wall.0)
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.calendar.wall(self.clock.now())
     }
 
     fn look_up(
@@ -442,7 +495,7 @@ impl EventLoop {
             }
             other => debug!(%call, fact = ?other, "recorded"),
         }
-        let now = self.clock.now();
+        let now = self.wall();
         self.out.watch.on_fact(now, call, &fact, |group| self.hub.waiting(group));
         self.out.calls.record(call, now, fact);
     }

@@ -6,16 +6,22 @@
 //! - [`people`]: operators and tips, between the database and the hub
 //! - [`old_recordings`]: conversations are not kept for ever
 //! - [`memory`]: what a burst of calls leaves free
+//! - [`crm_traffic`]: changes for the CRM, events from it
+//! - [`promises`]: what is owed to customers, between the database and the hub
 //! - [`watch`]: what HTTP shows
 //! - [`reload`]: when files change or SIGHUP comes
 //! - [`clock`]: the only place where the time is read
+//! - [`calendar`]: what the wall clock says, also in a rehearsal
 
+pub mod calendar;
 pub mod clock;
+pub mod crm_traffic;
 pub mod event_loop;
 pub mod memory;
 pub mod old_recordings;
 pub mod people;
 pub mod plans;
+pub mod promises;
 pub mod reload;
 pub mod server;
 pub mod watch;

@@ -16,7 +16,7 @@ use crate::dialplan::Plan;
 use crate::domain::{Accounts, Attendance, Login, RecordingId, Timestamp};
 use crate::store::Store;
 
-use super::clock::Clock;
+use super::calendar::Wall;
 
 /// Wishes that may wait for a slow database; more are dropped, and told to the admin.
 const NOTES_MAX: usize = 4_096;
@@ -58,7 +58,7 @@ impl People {
 /// The task behind [`People`].
 pub struct Keeper {
     store: Store,
-    clock: Clock,
+    wall: Wall,
     accounts: Arc<ArcSwap<Accounts>>,
     notes: mpsc::Receiver<Note>,
     revision: u64,
@@ -66,14 +66,14 @@ pub struct Keeper {
 
 impl Keeper {
     /// `accounts` is what phones are checked by; it follows the database.
-    pub fn new(store: Store, clock: Clock, accounts: Arc<ArcSwap<Accounts>>) -> (People, Self) {
+    pub fn new(store: Store, wall: Wall, accounts: Arc<ArcSwap<Accounts>>) -> (People, Self) {
         let (sender, notes) = mpsc::channel(NOTES_MAX);
-        (People { notes: sender }, Self { store, clock, accounts, notes, revision: 0 })
+        (People { notes: sender }, Self { store, wall, accounts, notes, revision: 0 })
     }
 
     /// What the hub has to know before the first call.
     pub async fn first(&mut self, plan: &Plan) -> Result<[Event; 3], DatabaseError> {
-        let now = self.clock.now();
+        let now = self.wall.now();
         let zone = plan.scripts.values().next().map(|script| script.timezone.clone());
         let midnight = now.in_zone(&zone.unwrap_or(TimeZone::UTC)).start_of_day();
         let midnight = midnight.as_ref().map_or(now, Timestamp::from);
@@ -142,7 +142,7 @@ impl Keeper {
     }
 
     async fn keep(&self, note: Note) {
-        let now = self.clock.now();
+        let now = self.wall.now();
         let kept = match &note {
             Note::Attendance(login, attendance) => {
                 self.store.remember_attendance(login, attendance, now).await

@@ -18,16 +18,20 @@ use crate::domain::PhoneNumber;
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
-use crate::web::{Feeds, Health, Web};
+use crate::web::{Feeds, Health, Intake, Kept, Web};
 
+use super::calendar::{self, Rehearsal, Wall};
 use super::clock::Clock;
 use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::people::Keeper;
+use super::promises::{Promises, Watcher};
 use super::watch::Watch;
-use super::{memory, old_recordings, plans, reload};
+use super::{crm_traffic, memory, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
+/// Events from the admin and the database that may wait for the event loop.
+const CONTROL_MAX: usize = 1_024;
 /// How long the last facts may take to reach the database when the server stops.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 /// How long hung-up calls may take to say goodbye when the server stops.
@@ -43,6 +47,7 @@ pub struct Server {
     health: Health,
     store: Store,
     calls: CallWriter,
+    promises: Promises,
     legs_up: watch::Receiver<usize>,
     control: mpsc::Sender<Event>,
     event_loop: JoinHandle<()>,
@@ -56,7 +61,13 @@ impl Server {
     /// Starts everything, in the order in which things are needed; an error names what is wrong and
     /// nothing stays behind.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::rehearse(config, None).await
+    }
+
+    /// The same; hours, due times and schedules follow the clock of a rehearsal.
+    pub async fn rehearse(config: Config, rehearsal: Option<Rehearsal>) -> anyhow::Result<Self> {
         let clock = Clock::start();
+        let calendar = rehearsal.as_ref().map(|it| it.calendar(clock.now())).unwrap_or_default();
         if let Err(error) = media::raise_open_files_limit() {
             warn!(%error, "the limit of open files stays as it is; two are needed for each call");
         }
@@ -72,36 +83,51 @@ impl Server {
             let database = database.clone();
             async move { database.healthy().await }
         });
+        if let Some(rehearsal) = rehearsal.clone() {
+            health.set_rehearsal(rehearsal.speed(), move || {
+                rehearsal.shown(calendar.wall(clock.now()))
+            });
+        }
         let web_shutdown = CancellationToken::new();
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
-        let web = Web::start(&config.web, health.clone(), feeds, web_shutdown.clone()).await?;
+        let (safe, stored) = mpsc::channel(EVENTS_MAX);
+        let promises = Promises::new(store.clone(), safe);
+        let wall = Wall { clock, calendar };
+        let intake = intake(&config, store.clone(), wall, promises.clone());
+        let web =
+            Web::start(&config.web, health.clone(), feeds, intake, web_shutdown.clone()).await?;
         let library = Arc::new(ArcSwap::from(loaded.library.clone()));
         let (media_events, media) = mpsc::channel(EVENTS_MAX);
         let engine = MediaEngine::start(&media_settings(&config), library.clone(), media_events)
             .context("the RTP engine can't start")?;
         let (sip_events, sip) = mpsc::channel(EVENTS_MAX);
         let settings = sip_settings(&config);
-        let (people, mut keeper) = Keeper::new(store.clone(), clock, settings.accounts.clone());
+        let (people, mut keeper) = Keeper::new(store.clone(), wall, settings.accounts.clone());
         let first = keeper.first(&loaded.plan).await?;
         let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.
-        let lost = store.close_lost_calls(clock.now()).await?;
+        let lost = store.close_lost_calls(wall.now()).await?;
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
-        let (control, controls) = mpsc::channel(16);
-        for event in first {
+        let mut watcher = Watcher::new(store.clone(), wall, &promises);
+        let owed = watcher.first().await?;
+        let (control, controls) = mpsc::channel(CONTROL_MAX);
+        control.send(Event::CalendarSet { calendar }).await?;
+        for event in first.into_iter().chain(owed) {
             control.send(event).await?;
         }
+        let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
         let outputs = Outputs {
             sip: stack.handle(),
             media: engine.handle(),
-            crm: open_crm(&config, &store)?,
+            crm: crm.clone(),
             calls: calls.clone(),
             people,
+            promises: promises.clone(),
             watch,
             recordings: config.recordings.folder.clone(),
             legs_up,
@@ -109,7 +135,7 @@ impl Server {
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
         let seed = rand::random();
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
-        let inputs = Inputs { sip, media, control: controls, questions };
+        let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
         tokio::spawn(old_recordings::delete_daily(
@@ -117,6 +143,17 @@ impl Server {
             clock,
             control.clone(),
         ));
+        tokio::spawn(watcher.run(control.clone()));
+        let write = crm_traffic::write;
+        tokio::spawn(write(store.clone(), crm.clone(), wall, promises.clone(), control.clone()));
+        if let Some(sql) = config.crm.sql.as_ref().filter(|sql| sql.events.is_some()) {
+            let how = (sql.events_every.duration(), config.sip.region);
+            let poll = crm_traffic::poll_events;
+            tokio::spawn(poll(store.clone(), crm, wall, how, promises.clone(), control.clone()));
+        }
+        if rehearsal.is_none() {
+            tokio::spawn(calendar::watch_wall_clock(clock, control.clone()));
+        }
         let keeping = tokio::spawn(keeper.run(control.clone()));
         let reloading = tokio::spawn(reload::run(config.clone(), library, control.clone()));
         health.set_plan(Ok(()));
@@ -132,6 +169,7 @@ impl Server {
             calls,
             legs_up: legs_up_seen,
             keeping,
+            promises,
             control,
             event_loop,
             reloading,
@@ -202,7 +240,7 @@ impl Server {
             warn!("the database did not take the last wishes of operators in time");
         }
         self.media.shutdown();
-        let lost = self.calls.close(LAST_WRITES).await;
+        let lost = self.calls.close(LAST_WRITES).await + self.promises.close(LAST_WRITES).await;
         if lost > 0 {
             warn!(facts = lost, "the database did not take the last facts in time");
         }
@@ -227,6 +265,19 @@ impl Server {
 /// What is loaded at its first use takes longer than a caller should wait.
 fn warm_up() {
     let _ = PhoneNumber::parse("+78000000000", crate::domain::Region::default());
+}
+
+/// Events that come by HTTP go into the database, where the server finds them.
+fn intake(config: &Config, store: Store, wall: Wall, promises: Promises) -> Intake {
+    Intake::new(config.sip.region, move |events| {
+        let (store, promises) = (store.clone(), promises.clone());
+        async move {
+            let kept = store.add_shop_events(&events, "http", wall.now()).await;
+            let (new, repeated) = kept.map_err(|error| error.to_string())?;
+            promises.look_for_events();
+            Ok(Kept { new, repeated })
+        }
+    })
 }
 
 async fn load_plans(config: &Config) -> anyhow::Result<plans::Loaded> {

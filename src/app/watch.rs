@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::core::acd::{OperatorState, Standing, WaitingCaller};
+use crate::core::event::PromiseNews;
 use crate::core::hub::snapshot::{GroupSnapshot, Snapshot};
-use crate::domain::{CallFact, CallId, CallerId, Login, Operator, RtpStatistics, Timestamp};
+use crate::core::promises::{Ledger, RobotStatus};
+use crate::domain::{
+    CallFact, CallId, CallerId, Login, Operator, Promise, PromiseKind, RtpStatistics, Timestamp,
+};
 use crate::web::{
     CandidateView, Counters, Events, GroupState, GroupWhy, LevelToday, Masked, OperatorNow,
-    OperatorView, RtpCounters, StateSnapshot, WaitingView, WebEvent,
+    OperatorView, PromiseFigures, PromiseView, RobotView, RtpCounters, StateSnapshot, WaitingView,
+    WebEvent,
 };
 
 /// Legs whose jitter makes the mean.
@@ -45,6 +50,11 @@ impl Watch {
                 self.callers.insert(call, caller.clone());
                 WebEvent::CallBegan { call, caller, dialled: dialled.clone() }
             }
+            CallFact::Placed { purpose, customer, .. } => {
+                let caller = Masked::from(customer);
+                self.callers.insert(call, caller.clone());
+                WebEvent::CallPlaced { call, customer: caller, purpose: purpose.clone() }
+            }
             CallFact::Queued { group } => {
                 let caller = self.callers.get(&call).cloned();
                 let caller = caller.unwrap_or_else(|| Masked::from(&CallerId::Anonymous));
@@ -77,6 +87,7 @@ impl Watch {
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
+            | CallFact::NotReached { .. }
             | CallFact::Rtp(_) => return,
         };
         self.events.tell(at, event);
@@ -84,6 +95,23 @@ impl Watch {
 
     pub fn on_operator(&self, at: Timestamp, login: Login, state: OperatorState) {
         self.events.tell(at, WebEvent::OperatorChanged { login, now: shown(state) });
+    }
+
+    /// Something happened to a promise.
+    pub fn on_promise(&mut self, at: Timestamp, promise: &Promise, news: PromiseNews) {
+        let view = Box::new(PromiseView::of(promise, at));
+        let event = match news {
+            PromiseNews::Made => WebEvent::PromiseMade(view),
+            PromiseNews::Changed => WebEvent::PromiseChanged(view),
+            PromiseNews::Late => WebEvent::PromiseLate(view),
+            PromiseNews::Overdue => WebEvent::PromiseOverdue(view),
+            PromiseNews::Over => {
+                let ending = (promise.kind, promise.state);
+                *self.counters.promises.over.entry(ending).or_default() += 1;
+                WebEvent::PromiseOver(view)
+            }
+        };
+        self.events.tell(at, event);
     }
 
     pub fn on_audio_closed(&mut self, statistics: &RtpStatistics) {
@@ -102,8 +130,30 @@ impl Watch {
         let sum: f64 = self.jitters.iter().map(|jitter| f64::from(*jitter)).sum();
         let jitter_ms = if self.jitters.is_empty() { 0.0 } else { sum / self.jitters.len() as f64 };
         let rtp = RtpCounters { jitter_ms, ..self.counters.rtp };
-        Counters { calls: self.counters.calls.clone(), sip_responses, rtp }
+        let Counters { calls, promises, .. } = self.counters.clone();
+        Counters { calls, sip_responses, rtp, promises }
     }
+}
+
+/// What is owed when the wall clock says `wall`.
+pub fn promises(ledger: &Ledger, wall: Timestamp) -> Vec<PromiseView> {
+    ledger.open().map(|promise| PromiseView::of(promise, wall)).collect()
+}
+
+pub fn robots(ledger: &Ledger, wall: Timestamp) -> Vec<RobotView> {
+    ledger.robots(wall).into_iter().map(robot).collect()
+}
+
+/// Adds what is so now to the figures that only grow.
+pub fn count_promises(ledger: &Ledger, wall: Timestamp, figures: &mut PromiseFigures) {
+    let counts = ledger.counts(wall);
+    let all = |counts: BTreeMap<PromiseKind, usize>| {
+        counts.into_iter().map(|(kind, count)| (kind, count as u64)).collect()
+    };
+    figures.open = all(counts.open);
+    figures.late = all(counts.late);
+    let up = ledger.robots(wall).into_iter().map(|robot| (robot.name, robot.up as u64));
+    figures.robot_calls_up = up.collect();
 }
 
 /// The moment in the words of the API.
@@ -114,6 +164,21 @@ pub fn state(snapshot: Snapshot) -> StateSnapshot {
         calls: snapshot.calls as u64,
         groups: snapshot.groups.into_iter().map(|group| group_state(at, group)).collect(),
         operators: snapshot.operators.into_iter().map(operator).collect(),
+    }
+}
+
+/// How far a robot has come, in the words of the API.
+fn robot(status: RobotStatus) -> RobotView {
+    RobotView {
+        name: status.name,
+        stopped: status.is_stopped,
+        since: status.since,
+        left: status.left as u64,
+        up: status.up as u64,
+        done: status.done as u64,
+        answered: status.answered as u64,
+        opted_out: status.opted_out as u64,
+        ends: status.ends,
     }
 }
 
@@ -175,6 +240,7 @@ fn shown(state: OperatorState) -> OperatorNow {
         OperatorState::Unreachable => OperatorNow::Unreachable,
         OperatorState::Ready { since } => OperatorNow::Ready { since },
         OperatorState::Ringing { call, since } => OperatorNow::Ringing { call, since },
+        OperatorState::Reserved { call, since } => OperatorNow::Reserved { call, since },
         OperatorState::Talking { call, since } => OperatorNow::Talking { call, since },
         OperatorState::WrapUp { until } => OperatorNow::WrapUp { until },
         OperatorState::Paused { reason, since } => OperatorNow::Paused { reason, since },

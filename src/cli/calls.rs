@@ -59,6 +59,10 @@ pub(super) fn shown_caller(caller: &CallerId, full: bool) -> String {
     if full { caller.full().to_owned() } else { Pii(caller).to_string() }
 }
 
+pub(super) fn shown_phone(phone: &PhoneNumber, full: bool) -> String {
+    if full { phone.as_str().to_owned() } else { Pii(phone).to_string() }
+}
+
 pub(super) fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
     at.in_zone(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
@@ -94,6 +98,7 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
         "ended-by": call.ended_by,
         "end-reason": call.end_reason,
         "rtp": call.rtp,
+        "rehearsal": call.rehearsal,
         "events": events,
     })
 }
@@ -132,7 +137,8 @@ pub(super) fn heading(call: &CallRecord, zone: &TimeZone, full: bool) -> String 
     };
     let started = call.started.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S");
     let caller = shown_caller(&call.caller, full);
-    format!("{started}  {caller} → {}  {end}  {}", call.dialled, call.id)
+    let rehearsal = if call.rehearsal { "  rehearsal" } else { "" };
+    format!("{started}  {caller} → {}  {end}  {}{rehearsal}", call.dialled, call.id)
 }
 
 /// `  4.120`
@@ -147,6 +153,7 @@ fn how_ended(by: EndedBy, reason: EndReason) -> String {
         EndReason::Cancelled => "gave up before the answer",
         EndReason::UnknownNumber => "unknown number",
         EndReason::Busy => "no room for the call",
+        EndReason::NotReached => "the customer was not reached",
         EndReason::NotAcknowledged => "the answer was never acknowledged",
         EndReason::MediaDied => "no audio came any more",
         EndReason::SessionExpired => "the session timer ran out",
@@ -170,6 +177,8 @@ pub(super) fn described(fact: &CallFact, full: bool) -> Option<String> {
     Some(match fact {
         // In the heading.
         CallFact::Offered { .. } | CallFact::Ended { .. } => return None,
+        CallFact::Placed { promise, .. } => format!("placed by us; promise {promise}"),
+        CallFact::NotReached { outcome } => format!("not reached: {outcome}"),
         CallFact::Answered => "answered".to_owned(),
         CallFact::Step { name } => format!("→ {name}"),
         CallFact::Said { text, is_cut: false, .. } => format!("«{text}»"),
@@ -228,7 +237,7 @@ fn conversed(talk: &Conversation) -> String {
 /// A public number is a person's; extensions and groups are not.
 pub(super) fn shown_number(text: &str, full: bool) -> String {
     match PhoneNumber::parse(text, Region::default()) {
-        Some(number) if !full => Pii(&number).to_string(),
+        Some(number) if !full => shown_phone(&number, false),
         Some(_) | None => text.to_owned(),
     }
 }

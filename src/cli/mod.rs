@@ -6,8 +6,11 @@ pub mod call;
 pub mod calls;
 pub mod crm;
 pub mod demo;
+pub mod dnc;
+pub mod event;
 pub mod operator;
 pub mod plans;
+pub mod promises;
 pub mod prompts;
 pub mod report;
 pub mod serve;
@@ -15,6 +18,7 @@ pub mod simulate;
 pub mod table;
 pub mod why;
 mod why_group;
+mod why_promise;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -44,7 +48,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server (the default).
-    Serve,
+    Serve(serve::ServeArgs),
     /// Check settings, dialplans and recordings; every problem with its place.
     Check(plans::CheckArgs),
     /// Play the tests of the dialplans, without a telephone.
@@ -61,8 +65,16 @@ enum Command {
     Calls(calls::CallsArgs),
     /// The service level of a day or more, by all definitions, with the calls behind it.
     Report(report::ReportArgs),
-    /// Explain a call: who was rung and why, and why everybody else was not.
+    /// What customers are owed: callbacks, questions, reminders, incidents; and when.
+    Promises(promises::PromisesArgs),
+    /// Explain a call or a promise: who was rung and why, and why everybody else was not.
     Why(why::WhyArgs),
+    /// Who is not to be called, and the register of what customers agreed to.
+    #[command(subcommand)]
+    Dnc(dnc::DncCommand),
+    /// What happened in the shop, for robots and incidents.
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Fill the customers and orders that allo keeps itself.
     #[command(subcommand)]
     Crm(crm::CrmCommand),
@@ -94,7 +106,7 @@ enum LogFormat {
 /// Reads the command line, does what it says, and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let command = cli.command.unwrap_or(Command::Serve);
+    let command = cli.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default()));
     start_log(cli.log, &command);
     match run(command, cli.config.as_deref()) {
         Ok(code) => code,
@@ -116,7 +128,7 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
     let file = config;
     let config = Config::load(file, environment())?;
     match command {
-        Command::Serve => wait_for(serve::run(config, file)),
+        Command::Serve(args) => wait_for(serve::run(config, args, file)),
         Command::Check(args) => plans::check(config, args),
         Command::Test(args) => plans::test(config, args),
         Command::Graph(args) => plans::graph(config, args),
@@ -125,6 +137,9 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
         Command::Report(args) => wait_for(report::run(&config, &args)),
+        Command::Promises(args) => wait_for(promises::run(&config, &args)),
+        Command::Dnc(command) => wait_for(dnc::run(&config, command)),
+        Command::Event(command) => wait_for(event::run(&config, command)),
         Command::Why(args) => wait_for(why::run(&config, &args)),
         Command::Crm(command) => wait_for(crm::run(&config, command)),
         Command::Operator(command) => wait_for(operator::run(&config, command)),
@@ -151,7 +166,7 @@ fn wait_for(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 /// Log lines go to stderr, stdout is for what was asked for. `ALLO_LOG=debug` shows more.
 /// Commands that only list or draw stay quiet but for warnings.
 fn start_log(format: LogFormat, command: &Command) {
-    let default = if matches!(command, Command::Serve) { "info" } else { "warn" };
+    let default = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
     let filter = match std::env::var("ALLO_LOG") {
         Ok(wanted) => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
             eprintln!("allo: ALLO_LOG is not understood ({error}); write error, warn, info, debug or trace");

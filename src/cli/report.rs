@@ -1,31 +1,39 @@
 //! `allo report`: the service level of a day or more, each figure with its formula, numerator and
 //! denominator, and on demand the calls behind it.
 //!
+//! - `promises`, `ratings`: reports of their own
 //! - `period`: `today`, `week`, `2026-11-01..2026-11-07` → moments
 //! - `shown`: figures → table, CSV, JSON
 
 mod period;
+mod promises;
+mod ratings;
 mod shown;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
 use self::period::{Days, Span};
+use super::calls::rfc3339;
 use crate::app::clock::Clock;
 use crate::app::plans;
-use crate::config::{Config, Period, nearest};
+use crate::config::{self, Config, nearest};
 use crate::core::service_level::{By, Part, Standard, Tally, by_parts};
 use crate::dialplan::Plan;
 use crate::dialplan::plan::{Formula, Target};
-use crate::domain::{Conversation, Visit};
+use crate::domain::{Conversation, Timestamp, Visit};
 use crate::store::{ConversationRecord, Store, VisitRecord};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ReportArgs {
+    #[command(subcommand)]
+    of: Option<ReportOf>,
     /// today, yesterday, week (the last seven days, today included), a day such as 2026-11-21, or
     /// days from..to, both included.
     #[arg(default_value = "today", value_name = "DAYS")]
@@ -42,7 +50,7 @@ pub struct ReportArgs {
     formula: Option<Formula>,
     /// Answered in time is answered within this. Unless given, as the group's target says.
     #[arg(long, value_name = "20s")]
-    within: Option<Period>,
+    within: Option<config::Period>,
     /// The time zone of days and half hours. Unless given, that of the dialplans.
     #[arg(long, value_name = "Europe/Moscow")]
     timezone: Option<String>,
@@ -58,6 +66,78 @@ pub struct ReportArgs {
     /// CSV on stdout: the rows, or with --calls the calls.
     #[arg(long)]
     csv: bool,
+}
+
+/// Reports that do not count calls.
+#[derive(Debug, Subcommand)]
+enum ReportOf {
+    /// How promises were kept: in time, too late, given up, by kind; median time to contact.
+    Promises(PartArgs),
+    /// What customers thought: mean, share of 4 and 5, how sure both are, and who answered.
+    Ratings(ratings::RatingsArgs),
+}
+
+/// What reports of promises and ratings have in common.
+#[derive(Debug, Args)]
+struct PartArgs {
+    /// today, yesterday, week (the last seven days, today included), a day such as 2026-11-21, or
+    /// days from..to, both included.
+    #[arg(default_value = "today", value_name = "DAYS")]
+    days: Days,
+    /// Only this group.
+    #[arg(long)]
+    group: Option<String>,
+    /// The time zone of days. Unless given, that of the dialplans.
+    #[arg(long, value_name = "Europe/Moscow")]
+    timezone: Option<String>,
+    /// List what is behind the figures too, with numbers for allo why promise.
+    #[arg(long)]
+    list: bool,
+    /// Show customers' numbers unmasked.
+    #[arg(long)]
+    full: bool,
+    /// Only what was done on a rehearsal clock, which is left out otherwise.
+    #[arg(long)]
+    rehearsal: bool,
+    /// One JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The days of a report, and when they are looked at.
+struct Period {
+    span: Span,
+    zone: TimeZone,
+    now: Timestamp,
+}
+
+impl Period {
+    /// `support, 2026-11-21 (Europe/Moscow)`
+    fn heading(&self, args: &PartArgs) -> String {
+        let group = args.group.as_deref().unwrap_or("all groups");
+        let zone = self.zone.iana_name().unwrap_or("local time");
+        let rehearsal = if args.rehearsal { ", rehearsals only" } else { "" };
+        format!("{group}, {} ({zone}){rehearsal}", self.span)
+    }
+
+    /// What every document begins with.
+    fn document(&self, args: &PartArgs) -> Value {
+        json!({
+            "from": rfc3339(self.span.from, &self.zone),
+            "until": rfc3339(self.span.until, &self.zone),
+            "timezone": self.zone.iana_name(),
+            "group": args.group,
+            "rehearsal": args.rehearsal,
+        })
+    }
+}
+
+fn period_of(config: &Config, args: &PartArgs) -> anyhow::Result<Period> {
+    // With mistakes in the dialplans, the time zone is that of this machine, as with none.
+    let plan = plans::read_plan(config).unwrap_or_default();
+    let zone = zone(&plan, args.timezone.as_deref())?;
+    let now = Clock::start().now();
+    Ok(Period { span: args.days.span(now, &zone)?, zone, now })
 }
 
 /// `--by`
@@ -97,6 +177,11 @@ struct Report {
 
 /// Counts what the database has, whether the server runs or not.
 pub async fn run(config: &Config, args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    match &args.of {
+        Some(ReportOf::Promises(args)) => return promises::run(config, args).await,
+        Some(ReportOf::Ratings(args)) => return ratings::run(config, args).await,
+        None => {}
+    }
     let plan = plans::read_plan(config).unwrap_or_else(|_| {
         eprintln!(
             "warning: the dialplans have mistakes (allo check), so the targets of groups are not \
@@ -129,7 +214,7 @@ impl Report {
             visits.retain(|record| record.visit.group == *group);
             conversations.retain(|record| record.conversation.group.as_ref() == Some(group));
         }
-        let within_ms = args.within.map(Period::as_ms);
+        let within_ms = args.within.map(config::Period::as_ms);
         let standard = |group: &str| {
             let standard = Standard::from(targets.get(group).copied().unwrap_or_default());
             Standard { within_ms: within_ms.unwrap_or(standard.within_ms), ..standard }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::calls::{described, heading, rfc3339, shown_caller, shown_number, since_start};
-use super::why_group;
+use super::{why_group, why_promise};
 use crate::config::Config;
 use crate::domain::{CallFact, Decision, Span};
 use crate::store::{CallEvent, CallFilter, CallRecord, Store};
@@ -23,13 +23,14 @@ const NAMED_MAX: u32 = 10;
 #[derive(Debug, Args)]
 pub struct WhyArgs {
     /// The id of a call as `allo calls` lists it, or its beginning; "last" is the latest call that
-    /// was in a group's line; "group", followed by a name, is a group's line just now.
-    #[arg(value_name = "CALL|last|group")]
+    /// was in a group's line; "group", followed by a name, is a group's line just now; "promise",
+    /// followed by its number, is something owed to a customer.
+    #[arg(value_name = "CALL|last|group|promise")]
     what: String,
-    /// The group, after "group": the running server is asked.
-    #[arg(value_name = "GROUP")]
-    group: Option<String>,
-    /// Show the caller's number unmasked.
+    /// The group, after "group": the running server is asked; the number, after "promise".
+    #[arg(value_name = "GROUP|NUMBER")]
+    which: Option<String>,
+    /// Show numbers unmasked.
     #[arg(long)]
     full: bool,
     /// One JSON document on stdout.
@@ -39,9 +40,13 @@ pub struct WhyArgs {
 
 /// Explains a call, whether the server runs or not.
 pub async fn run(config: &Config, args: &WhyArgs) -> anyhow::Result<ExitCode> {
-    match (args.what.as_str(), &args.group) {
+    match (args.what.as_str(), &args.which) {
         ("group", Some(group)) => return why_group::run(config, group, args.json).await,
         ("group", None) => bail!("which group? allo why group support"),
+        ("promise", Some(number)) => {
+            return why_promise::run(config, number, args.full, args.json).await;
+        }
+        ("promise", None) => bail!("which promise? allo promises lists them with their numbers"),
         (_, Some(_)) => bail!("one call at a time; for a group's line: allo why group support"),
         (_, None) => {}
     }
@@ -92,6 +97,8 @@ fn of_line(call: &CallRecord) -> impl Iterator<Item = &CallEvent> {
         | CallFact::Transferred { .. }
         | CallFact::Conversed(_) => true,
         CallFact::Offered { .. }
+        | CallFact::Placed { .. }
+        | CallFact::NotReached { .. }
         | CallFact::Answered
         | CallFact::Step { .. }
         | CallFact::Said { .. }

@@ -297,16 +297,25 @@ impl<'a> Reader<'a> {
                 wrong(&["crm", "source"], "source is \"sql\", but there is no [crm.sql]", hint);
             }
             (CrmSource::Sql | CrmSource::Embedded, Some(sql)) => {
+                let looked_up = "$1 stands for what is looked up: … where phone = $1";
+                let points = "$2 stands for the points: … set points = points + $2";
+                let status = "$3 stands for the new status: … set status = $3 where number = $2";
                 let queries = [
-                    ("customers", Some(&sql.customers)),
-                    ("orders", sql.orders.as_ref()),
-                    ("order", sql.order.as_ref()),
+                    ("customers", Some(&sql.customers), "$1", looked_up),
+                    ("orders", sql.orders.as_ref(), "$1", looked_up),
+                    ("order", sql.order.as_ref(), "$1", looked_up),
+                    ("bonus", sql.bonus.as_ref(), "$2", points),
+                    ("order-status", sql.order_status.as_ref(), "$3", status),
                 ];
-                for (key, query) in queries {
-                    if query.is_some_and(|query| !query.contains("$1")) {
-                        let hint = "$1 stands for what is looked up: … where phone = $1";
-                        wrong(&["crm", "sql", key], "the query has no $1", hint);
+                for (key, query, parameter, hint) in queries {
+                    if query.is_some_and(|query| !query.contains(parameter)) {
+                        let message = format!("the query has no {parameter}");
+                        wrong(&["crm", "sql", key], &message, hint);
                     }
+                }
+                if sql.events_every.as_ms() == 0 {
+                    let hint = "use at least \"1s\"";
+                    wrong(&["crm", "sql", "events-every"], "no time to do anything else", hint);
                 }
             }
             (CrmSource::Embedded, None) => {}

@@ -85,6 +85,10 @@ fn with_examples() -> Config {
             "select number, status from orders where upper(replace(number, '-', '')) = $1"
                 .to_owned(),
         ),
+        bonus: Some("update clients set points = points + $2 where phone = $1".to_owned()),
+        order_status: Some("update orders set status = $3 where number = $2".to_owned()),
+        events: Some("select id, event, phone, balance from hotline_events".to_owned()),
+        events_every: CrmSql::default_events_every(),
     });
     config.trunks = vec![Trunk {
         domain: "example.com".parse().ok(),

@@ -290,8 +290,9 @@ pub enum CrmSource {
     Sql,
 }
 
-/// A database of yours, SQLite or PostgreSQL. Only read. Columns are found by name, in any order;
-/// columns that are not there are unknown; numbers, texts and dates of any SQL type are understood.
+/// A database of yours, SQLite or PostgreSQL. Only read, but for the statements `bonus` and
+/// `order-status`. Columns are found by name, in any order; columns that are not there are unknown;
+/// numbers, texts and dates of any SQL type are understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CrmSql {
@@ -312,6 +313,31 @@ pub struct CrmSql {
     #[schemars(with = "String")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
+    /// Gives the customer with the phone number $1 $2 points because of $3. $4 names this gift: the
+    /// same $4 again is the same gift. Not set: a plan's `bonus` is only noted.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bonus: Option<String>,
+    /// Sets order $2 (as the plan or the event wrote it) of the phone number $1 to status $3. $4 as
+    /// for `bonus`. Not set: a plan's `order-status` is only noted.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_status: Option<String>,
+    /// What happened in the shop lately. Columns: id, event (balance.low), phone; every other column
+    /// is a value of the event. The same id of the same event again changes nothing, so the query
+    /// may find old ones too. Not set: the database is not asked for events.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<String>,
+    /// How often it is asked for events.
+    #[serde(default = "CrmSql::default_events_every")]
+    pub events_every: Period,
+}
+
+impl CrmSql {
+    pub fn default_events_every() -> Period {
+        Period::seconds(30)
+    }
 }
 
 /// Stopping.

@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 
 use super::knowledge::{Knowledge, Known};
 
-/// Evaluates `condition` for a call of `script` at `now`.
+/// Evaluates `condition` for a call of `script` when the wall clock says `now`.
 pub fn holds(
     condition: &Condition,
     knowledge: &Knowledge,
@@ -69,6 +69,7 @@ impl Side {
                 Known::Text(text) => Self::Text(text),
                 Known::Date(date) => Self::Text(date.to_string()),
                 Known::Moment(at) => Self::Number(at.0 as f64),
+                Known::Duration(ms) => Self::Number(ms as f64),
             },
         })
     }

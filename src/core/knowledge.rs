@@ -36,6 +36,21 @@ pub struct Knowledge {
     order: ChosenOrder,
     /// What `ask … as="name"` stored.
     variables: BTreeMap<String, String>,
+    /// The fields of the event that the call is about.
+    event: BTreeMap<String, String>,
+    incident: Option<OpenIncident>,
+    /// Something is owed to the customer.
+    has_promise: bool,
+    /// How long the caller waited in the line last.
+    waited_ms: Option<u64>,
+}
+
+/// Something that went wrong with an order of the caller and is not settled yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIncident {
+    /// As the plan calls it: `item-not-found`.
+    pub name: String,
+    pub order: Option<String>,
 }
 
 /// What a name stands for.
@@ -47,6 +62,8 @@ pub enum Known {
     Text(String),
     Date(Date),
     Moment(Timestamp),
+    /// Milliseconds.
+    Duration(u64),
 }
 
 impl Knowledge {
@@ -61,6 +78,10 @@ impl Knowledge {
             verified: false,
             order: ChosenOrder::Current,
             variables: BTreeMap::new(),
+            event: BTreeMap::new(),
+            incident: None,
+            has_promise: false,
+            waited_ms: None,
         }
     }
 
@@ -99,7 +120,15 @@ impl Knowledge {
             "crm.available" => Some(Truth(self.crm_available)),
             "call.number" => Some(Text(self.dialled.clone())),
             "language" => Some(Text(self.language.code().to_owned())),
-            variable => self.variables.get(variable).cloned().map(Text),
+            "incident.open" => Some(Truth(self.incident.is_some())),
+            "incident.name" => Some(Text(self.incident.as_ref()?.name.clone())),
+            "incident.order" => text(&self.incident.as_ref()?.order),
+            "promise.open" => Some(Truth(self.has_promise)),
+            "waited" => self.waited_ms.map(Known::Duration),
+            other => match other.strip_prefix("event.") {
+                Some(field) => self.event.get(field).cloned().map(Text),
+                None => self.variables.get(other).cloned().map(Text),
+            },
         }
     }
 
@@ -149,6 +178,38 @@ impl Knowledge {
         self.variables.insert(name.to_owned(), value);
     }
 
+    /// The fields of the event that the call is about, as texts: spoken in whatever format they can
+    /// be read as.
+    pub fn set_event(&mut self, values: BTreeMap<String, String>) {
+        self.event = values;
+    }
+
+    /// What went wrong with an order of the caller and is not settled yet.
+    pub fn set_incident(&mut self, incident: Option<OpenIncident>) {
+        self.incident = incident;
+    }
+
+    /// Whether something is owed to the caller.
+    pub fn set_promise_open(&mut self, is_open: bool) {
+        self.has_promise = is_open;
+    }
+
+    /// How long the caller waited in the line.
+    pub fn set_waited(&mut self, ms: u64) {
+        self.waited_ms = Some(ms);
+    }
+
+    /// The order that the call is about: that of the event, else the caller's.
+    pub fn order_number(&self) -> Option<String> {
+        let of_event = self.event.get("order").filter(|number| !number.is_empty());
+        of_event.cloned().or_else(|| Some(self.order()?.number.clone()))
+    }
+
+    /// Where the customer lives, if the CRM knows it: an IANA name.
+    pub fn customer_timezone(&self) -> Option<String> {
+        self.customer()?.timezone.clone()
+    }
+
     fn customer(&self) -> Option<&Customer> {
         self.customers.get(self.chosen?)
     }
@@ -172,6 +233,7 @@ impl Known {
             Self::Text(text) => Some(Value::Text(text.clone())),
             Self::Date(date) => Some(Value::Date(*date)),
             Self::Moment(at) => Some(Value::DateTime(at.in_zone(zone).datetime())),
+            Self::Duration(ms) => Some(Value::Duration(ms.div_ceil(1_000))),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`knowledge`]: what a call knows of its caller; the names that a plan may use
 //! - [`condition`]: whether an `if` holds
 //! - [`promises`]: what customers are owed, and when it is tried
+//! - [`kept`], [`ratings`]: what reports say of promises and of what customers thought
 //! - [`service_level`]: what reports count, from stays in the line and conversations
 
 pub mod acd;
@@ -14,8 +15,10 @@ pub mod condition;
 pub mod event;
 pub mod flow;
 pub mod hub;
+pub mod kept;
 pub mod knowledge;
 pub mod promises;
+pub mod ratings;
 pub mod service_level;
 
 pub use event::{Command, Event, LookupAnswer, LookupRequest};

@@ -131,6 +131,10 @@ impl Tally {
             self.operator_lost += 1;
             return;
         }
+        // Nobody held the line: the promise has its own figures.
+        if visit.origin == Origin::Callback {
+            return;
+        }
         let in_time = u64::from(visit.wait_ms <= standard.within_ms);
         match visit.outcome {
             LineOutcome::Answered => {
@@ -150,6 +154,8 @@ impl Tally {
             LineOutcome::Callback => self.callbacks += 1,
             LineOutcome::Nobody => self.nobody += 1,
             LineOutcome::Full => self.full += 1,
+            // Nobody called us.
+            LineOutcome::NotReached => {}
         }
         if matches!(
             visit.outcome,

@@ -4,7 +4,7 @@ use sqlx::Row;
 
 use super::fields::{order_digits, order_key};
 use super::import::import_texts;
-use super::{Crm, CrmError, Lookup, sort_newest_first};
+use super::{Crm, CrmChange, CrmError, CrmWrite, Lookup, fields, sort_newest_first};
 use crate::database::{Pool, on_pool};
 use crate::domain::{Customer, Money, Order, PhoneNumber, Region, Timestamp};
 use crate::spreadsheet::Source;
@@ -143,6 +143,71 @@ impl EmbeddedCrm {
     }
 }
 
+/// Writing.
+impl EmbeddedCrm {
+    async fn make(&self, change: &CrmChange) -> Result<(), CrmError> {
+        match &change.what {
+            CrmWrite::Bonus { points, .. } => self.add_points(change, *points).await,
+            CrmWrite::OrderStatus { order, status } => {
+                let status =
+                    fields::status(status.trim()).map_err(|why| CrmError::Refused(why.into()))?;
+                match self.find_order(order).await? {
+                    Some(order) => self.set_status(change, &order.number, &status).await,
+                    None => Err(CrmError::Refused("there is no such order".to_owned())),
+                }
+            }
+        }
+    }
+
+    /// Of several customers with this number the first one gets them, as the first one is spoken
+    /// to.
+    async fn add_points(&self, change: &CrmChange, points: i64) -> Result<(), CrmError> {
+        let find = "select card, name from customers where phone = $1 order by card, name limit 1";
+        let add = "update customers set points = coalesce(points, 0) + $2 where phone = $1 \
+                   and card is not distinct from $3 and name is not distinct from $4";
+        let phone = change.phone.as_str();
+        on_pool!(&self.pool, |pool, begin| {
+            let mut transaction = pool.begin_with(begin).await?;
+            let mark = sqlx::query(MARK).bind(&change.id).execute(&mut *transaction).await?;
+            if mark.rows_affected() == 0 {
+                return Ok(());
+            }
+            let first: Option<(Option<String>, Option<String>)> =
+                sqlx::query_as(find).bind(phone).fetch_optional(&mut *transaction).await?;
+            let Some((card, name)) = first else {
+                return Err(CrmError::Refused("no customer has this number".to_owned()));
+            };
+            let add = sqlx::query(add).bind(phone).bind(points).bind(card).bind(name);
+            add.execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    async fn set_status(
+        &self,
+        change: &CrmChange,
+        number: &str,
+        status: &str,
+    ) -> Result<(), CrmError> {
+        let set = "update orders set status = $2, updated_ms = $3 where number = $1";
+        on_pool!(&self.pool, |pool, begin| {
+            let mut transaction = pool.begin_with(begin).await?;
+            let mark = sqlx::query(MARK).bind(&change.id).execute(&mut *transaction).await?;
+            if mark.rows_affected() == 0 {
+                return Ok(());
+            }
+            let set = sqlx::query(set).bind(number).bind(status).bind(change.at.0);
+            set.execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+}
+
+/// Nothing is changed if this changes nothing: it was done before.
+const MARK: &str = "insert into crm_changes (id) values ($1) on conflict (id) do nothing";
+
 impl Crm for EmbeddedCrm {
     fn customers<'a>(&'a self, phone: &'a PhoneNumber) -> Lookup<'a, Vec<Customer>> {
         Box::pin(self.find_customers(phone))
@@ -150,5 +215,9 @@ impl Crm for EmbeddedCrm {
 
     fn order<'a>(&'a self, number: &'a str) -> Lookup<'a, Option<Order>> {
         Box::pin(self.find_order(number))
+    }
+
+    fn write<'a>(&'a self, change: &'a CrmChange) -> Lookup<'a, ()> {
+        Box::pin(self.make(change))
     }
 }

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Verdict};
-use super::{Crm, CrmError, Lookup};
+use super::{Crm, CrmChange, CrmError, Lookup};
 use crate::config;
-use crate::domain::{Customer, Order, PhoneNumber};
+use crate::domain::{Customer, Order, PhoneNumber, Region, ShopEvent};
 
 const FAILURES_MAX: u32 = 3;
 const REST: Duration = Duration::from_secs(5);
@@ -84,6 +84,23 @@ impl Guarded {
         answer
     }
 
+    /// The same for work that no caller waits for. It says nothing of how lookups fare: a wrong
+    /// statement of the settings must not keep callers from being known.
+    async fn guard_work<T>(&self, work: Lookup<'_, T>) -> Result<T, CrmError> {
+        if !self.is_healthy() {
+            return Err(CrmError::Resting);
+        }
+        let turn_and_work = async {
+            // The semaphore is never closed.
+            let _turn = self.turns.acquire().await;
+            work.await
+        };
+        match tokio::time::timeout(self.guards.deadline, turn_and_work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CrmError::TooSlow { deadline_ms: as_ms(self.guards.deadline) }),
+        }
+    }
+
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
         // Nothing panics while it is held.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,6 +145,14 @@ impl Crm for Guarded {
     fn order<'a>(&'a self, number: &'a str) -> Lookup<'a, Option<Order>> {
         Box::pin(self.guard(self.crm.order(number)))
     }
+
+    fn write<'a>(&'a self, change: &'a CrmChange) -> Lookup<'a, ()> {
+        Box::pin(self.guard_work(self.crm.write(change)))
+    }
+
+    fn events(&self, region: Region) -> Lookup<'_, Vec<ShopEvent>> {
+        Box::pin(self.guard_work(self.crm.events(region)))
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +177,10 @@ mod tests {
         fn order<'a>(&'a self, _: &'a str) -> Lookup<'a, Option<Order>> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             Box::pin(async { Err(CrmError::Failed("no such table".into())) })
+        }
+
+        fn write<'a>(&'a self, _: &'a CrmChange) -> Lookup<'a, ()> {
+            Box::pin(async { Err(CrmError::Failed("no such statement".into())) })
         }
     }
 
@@ -187,6 +216,22 @@ mod tests {
         assert!(!crm.is_healthy());
         assert_eq!(crm.order("1").await, Err(CrmError::Resting));
         assert_eq!(asked.load(Ordering::Relaxed), 4, "made, but not waited for");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_does_not_keep_callers_from_being_known() {
+        let (crm, _) = guarded(1_000, 1);
+        let (id, at) = ("1".to_owned(), crate::domain::Timestamp(0));
+        let what = crate::crm::CrmWrite::Bonus { points: 50, reason: String::new() };
+        let change = CrmChange { id, phone: phone(), at, what };
+        for _ in 0..5 {
+            assert!(matches!(crm.write(&change).await, Err(CrmError::Failed(_))));
+        }
+        assert!(crm.is_healthy());
+        for _ in 0..3 {
+            let _ = crm.order("1").await;
+        }
+        assert_eq!(crm.write(&change).await, Err(CrmError::Resting));
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
-//! What the shop knows of a caller: points, orders, and whose client they are.
+//! What the shop knows of a caller: points, orders, and whose client they are; and what a call
+//! changes of that.
 //!
-//! - [`Crm`]: the two questions that may be asked
+//! - [`Crm`]: the questions that may be asked, and the changes that may be made
+//! - [`change`]: what is written back
 //! - [`embedded`]: tables of our own database, filled by `allo crm import`
 //! - [`import`](mod@import): CSV files → the embedded tables, all or nothing
 //! - [`sql`]: any SQLite or PostgreSQL database, by queries of the settings
@@ -11,15 +13,17 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::domain::{Customer, Order, PhoneNumber};
+use crate::domain::{Customer, Order, PhoneNumber, Region, ShopEvent};
 
 pub mod breaker;
+pub mod change;
 pub mod embedded;
 pub mod fields;
 pub mod guarded;
 pub mod import;
 pub mod sql;
 
+pub use change::{CrmChange, CrmWrite};
 pub use embedded::EmbeddedCrm;
 pub use guarded::{Guarded, Guards};
 pub use import::{ImportError, Imported, import};
@@ -37,6 +41,17 @@ pub trait Crm: Send + Sync {
     /// The order with this number, as the caller typed or the shop wrote it: dashes, spaces and
     /// case make no difference.
     fn order<'a>(&'a self, number: &'a str) -> Lookup<'a, Option<Order>>;
+
+    /// Changes something. A failure means that it may be tried again with the same id, except for
+    /// [`CrmError::Refused`].
+    fn write<'a>(&'a self, change: &'a CrmChange) -> Lookup<'a, ()>;
+
+    /// What happened in the shop, as far as this CRM tells: none unless it says so itself. The same
+    /// events may come again. Those that can't be understood are named in the log and left out.
+    fn events(&self, region: Region) -> Lookup<'_, Vec<ShopEvent>> {
+        let _ = region;
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 /// Why the CRM gave no answer. Names no caller.
@@ -48,6 +63,9 @@ pub enum CrmError {
     TooSlow { deadline_ms: u64 },
     #[error("not asked, because it failed just before")]
     Resting,
+    /// A change that it will never make: trying again is of no use.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl From<sqlx::Error> for CrmError {

@@ -1,7 +1,9 @@
 //! A CRM in any SQLite or PostgreSQL database, by the queries of `[crm.sql]`.
 //!
-//! The database is only read. Columns are taken by name; their SQL types do not matter: SQLite gives
+//! The database is only read, but for the statements of `writing`. Columns are taken by name; their SQL types do not matter: SQLite gives
 //! each value as text, PostgreSQL each row as JSON. A value that can't be understood is unknown.
+
+mod writing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,15 +16,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, PgPool, Row};
 
 use super::fields::{self, order_key};
-use super::{Crm, CrmError, Lookup, sort_newest_first};
+use super::{Crm, CrmChange, CrmError, Lookup, sort_newest_first};
 use crate::config::{CrmSql, DatabaseUrl};
-use crate::domain::{Customer, Money, Order, PhoneNumber};
+use crate::domain::{
+    Customer, EventMistake, Money, Order, PhoneNumber, RawEvent, Region, ShopEvent,
+};
 
 const POSTGRES_CONNECTIONS_MAX: u32 = 8;
 /// How long a reader waits while somebody else writes to the SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows that are looked at; a number with more is no customer's phone.
 const ROWS_MAX: usize = 100;
+/// Events that are looked at in one poll; of a query that finds more, the first ones.
+const EVENTS_MAX: usize = 10_000;
 
 /// Looks into a foreign database.
 #[derive(Clone, Debug)]
@@ -31,6 +37,9 @@ pub struct SqlCrm {
     customers: String,
     orders: Option<String>,
     order: Option<String>,
+    bonus: Option<String>,
+    order_status: Option<String>,
+    events: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +64,9 @@ impl SqlCrm {
             customers: statement(&settings.customers),
             orders: settings.orders.as_ref().map(statement),
             order: settings.order.as_ref().map(statement),
+            bonus: settings.bonus.as_ref().map(statement),
+            order_status: settings.order_status.as_ref().map(statement),
+            events: settings.events.as_ref().map(statement),
         })
     }
 
@@ -64,7 +76,7 @@ impl SqlCrm {
             .flatten()
             .map(String::as_str)
             .collect();
-        let mut answers = self.ask(&queries, phone.as_str()).await?.into_iter();
+        let mut answers = self.ask(&queries, Some(phone.as_str()), ROWS_MAX).await?.into_iter();
         let customers = answers.next().unwrap_or_default();
         let mut orders: Vec<Order> =
             answers.next().unwrap_or_default().iter().filter_map(order_of).collect();
@@ -78,25 +90,49 @@ impl SqlCrm {
         if key.is_empty() {
             return Ok(None);
         }
-        let answers = self.ask(&[query], &key).await?;
+        let answers = self.ask(&[query], Some(&key), ROWS_MAX).await?;
         let mut orders: Vec<Order> = answers.iter().flatten().filter_map(order_of).collect();
         sort_newest_first(&mut orders);
         Ok(orders.into_iter().next())
     }
 
-    /// The rows of each query.
-    async fn ask(&self, queries: &[&str], argument: &str) -> Result<Vec<Vec<Cells>>, CrmError> {
+    async fn find_events(&self, region: Region) -> Result<Vec<ShopEvent>, CrmError> {
+        let Some(query) = &self.events else { return Ok(Vec::new()) };
+        let answers = self.ask(&[query], None, EVENTS_MAX).await?;
+        let (mut events, mut wrong, mut first) = (Vec::new(), 0_usize, None);
+        for (row, cells) in (1_usize..).zip(answers.into_iter().flatten()) {
+            match event_of(cells, region) {
+                Ok(event) => events.push(event),
+                Err(mistake) => {
+                    wrong += 1;
+                    first.get_or_insert((row, mistake));
+                }
+            }
+        }
+        if let Some((row, mistake)) = first {
+            tracing::warn!(rows = wrong, row, %mistake, "events of the CRM can't be understood; left out");
+        }
+        Ok(events)
+    }
+
+    /// The rows of each query, at most so many.
+    async fn ask(
+        &self,
+        queries: &[&str],
+        argument: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<Vec<Cells>>, CrmError> {
         let mut answers = Vec::with_capacity(queries.len());
         match &self.database {
             Database::Sqlite(file) => {
-                let mut connection = open(file).await?;
+                let mut connection = open(file, true).await?;
                 for query in queries {
-                    answers.push(ask_sqlite(&mut connection, query, argument).await?);
+                    answers.push(ask_sqlite(&mut connection, query, argument, rows_max).await?);
                 }
             }
             Database::Postgres(pool) => {
                 for query in queries {
-                    answers.push(ask_postgres(pool, query, argument).await?);
+                    answers.push(ask_postgres(pool, query, argument, rows_max).await?);
                 }
             }
         }
@@ -119,11 +155,11 @@ fn postgres_pool(url: &str, deadline: Duration) -> Result<PgPool, CrmError> {
 
 /// A connection for one lookup. A file that was deleted or replaced is noticed this way; opening
 /// costs less than a millisecond.
-async fn open(file: &Path) -> Result<SqliteConnection, CrmError> {
+async fn open(file: &Path, read_only: bool) -> Result<SqliteConnection, CrmError> {
     SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(false)
-        .read_only(true)
+        .read_only(read_only)
         .busy_timeout(BUSY_TIMEOUT)
         .connect()
         .await
@@ -133,9 +169,13 @@ async fn open(file: &Path) -> Result<SqliteConnection, CrmError> {
 async fn ask_sqlite(
     connection: &mut SqliteConnection,
     query: &str,
-    argument: &str,
+    argument: Option<&str>,
+    rows_max: usize,
 ) -> Result<Vec<Cells>, CrmError> {
-    let query = sqlx::query(AssertSqlSafe(query)).bind(argument);
+    let mut query = sqlx::query(AssertSqlSafe(query));
+    if let Some(argument) = argument {
+        query = query.bind(argument);
+    }
     let rows = query.fetch_all(connection).await?;
     let cells = |row: &sqlx::sqlite::SqliteRow| {
         row.columns()
@@ -147,14 +187,22 @@ async fn ask_sqlite(
             })
             .collect()
     };
-    Ok(rows.iter().take(ROWS_MAX).map(cells).collect())
+    Ok(rows.iter().take(rows_max).map(cells).collect())
 }
 
-async fn ask_postgres(pool: &PgPool, query: &str, argument: &str) -> Result<Vec<Cells>, CrmError> {
+async fn ask_postgres(
+    pool: &PgPool,
+    query: &str,
+    argument: Option<&str>,
+    rows_max: usize,
+) -> Result<Vec<Cells>, CrmError> {
     // JSON spells values of every type, also such that no driver knows. The line breaks guard
     // against a comment at the end of the query.
     let as_json = format!("select to_json(found)::text from (\n{query}\n) as found");
-    let query = sqlx::query_scalar::<_, String>(AssertSqlSafe(as_json)).bind(argument);
+    let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(as_json));
+    if let Some(argument) = argument {
+        query = query.bind(argument);
+    }
     let rows = query.fetch_all(pool).await?;
     let cells = |row: &String| -> Cells {
         let Ok(Value::Object(columns)) = serde_json::from_str(row) else { return Cells::new() };
@@ -170,7 +218,7 @@ async fn ask_postgres(pool: &PgPool, query: &str, argument: &str) -> Result<Vec<
             })
             .collect()
     };
-    Ok(rows.iter().take(ROWS_MAX).map(cells).collect())
+    Ok(rows.iter().take(rows_max).map(cells).collect())
 }
 
 fn customer_of(row: &Cells) -> Customer {
@@ -196,6 +244,16 @@ fn order_of(row: &Cells) -> Option<Order> {
         sum: value(row, "sum", amount),
         updated: value(row, "updated", fields::moment),
     })
+}
+
+/// An event of a query must have an id, for the query finds it again.
+fn event_of(mut row: Cells, region: Region) -> Result<ShopEvent, EventMistake> {
+    let id = row.remove("id").filter(|id| !id.trim().is_empty());
+    if id.is_none() {
+        return Err(EventMistake { field: "id".to_owned(), why: "is missing" });
+    }
+    let [event, phone] = ["event", "phone"].map(|name| row.remove(name).unwrap_or_default());
+    RawEvent { id, event, phone, values: row }.read(region, String::new)
 }
 
 fn value<T>(
@@ -237,6 +295,14 @@ impl Crm for SqlCrm {
 
     fn order<'a>(&'a self, number: &'a str) -> Lookup<'a, Option<Order>> {
         Box::pin(self.find_order(number))
+    }
+
+    fn write<'a>(&'a self, change: &'a CrmChange) -> Lookup<'a, ()> {
+        Box::pin(self.make(change))
+    }
+
+    fn events(&self, region: Region) -> Lookup<'_, Vec<ShopEvent>> {
+        Box::pin(self.find_events(region))
     }
 }
 

@@ -322,7 +322,8 @@ impl Parser {
         }
         if let Some(kind) = kind_of(word) {
             self.uses.push(Use::Name(Spanned::new(word.to_owned(), span)));
-            return Ok(Some(kind));
+            // What the shop sends may be anything, as what a caller types.
+            return Ok(Some(kind).filter(|kind| *kind != Kind::Field));
         }
         if is_variable_name(word) {
             self.uses.push(Use::Variable(Spanned::new(word.to_owned(), span)));
@@ -353,7 +354,7 @@ impl Parser {
             return Err(wrong_hint(other.span, format!("{word} is yes or no"), hint));
         }
         let ordered = !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-        if ordered && !matches!(kind, Kind::Number | Kind::Money) {
+        if ordered && !matches!(kind, Kind::Number | Kind::Money | Kind::Duration) {
             let message = format!("{} cannot be compared with {comparison}", kind.described());
             return Err(wrong_hint(sign, message, "use == or !="));
         }
@@ -363,6 +364,7 @@ impl Parser {
     fn check_kinds(&mut self, name: &Side, kind: Kind, other: &Side) -> Result<(), Wrong> {
         let fits = match (&other.operand, kind) {
             (Operand::Number(_), Kind::Number | Kind::Money)
+            | (Operand::Duration(_), Kind::Duration)
             | (Operand::Text(_), Kind::Text | Kind::Digits) => true,
             (Operand::Text(text), Kind::Status) => {
                 self.uses.push(Use::Status(Spanned::new(text.clone(), other.span)));
@@ -387,7 +389,16 @@ impl Parser {
             Kind::Date | Kind::Moment => {
                 wrong_hint(other.span, message, "ask only whether it is known")
             }
-            Kind::Flag | Kind::Text | Kind::Digits | Kind::Status | Kind::Language => {
+            Kind::Duration => {
+                let hint = format!("compare with a duration: {} > 300s", name.operand);
+                wrong_hint(other.span, message, hint)
+            }
+            Kind::Flag
+            | Kind::Text
+            | Kind::Digits
+            | Kind::Status
+            | Kind::Language
+            | Kind::Field => {
                 wrong_hint(other.span, message, "compare with a text in single quotes: 'shipped'")
             }
         })
@@ -441,7 +452,9 @@ pub fn unknown_name(word: &str, span: Span) -> Wrong {
         .filter(|name| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')))
         .collect();
     let hint = if relatives.is_empty() {
-        "names begin with customer. order. orders. caller. crm. or call.".to_owned()
+        "names begin with customer. order. orders. caller. crm. call. incident. promise. or, in \
+         robots, event."
+            .to_owned()
     } else {
         format!("known here: {}", relatives.join(", "))
     };

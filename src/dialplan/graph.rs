@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::expression::Condition;
-use super::plan::{Block, Dialled, Plan, Script, Statement, Text};
+use super::plan::{Block, Dialled, Plan, Script, Statement, Text, Trigger};
 
-/// A Mermaid flowchart of the plan: every number, step, menu and group is a node, every way that a
-/// caller can take an edge with its reason: a key, `silence`, `wrong key`, the condition of an `if`.
-/// A dotted edge leads back to the menu.
+/// A Mermaid flowchart of the plan: every number, step, menu, group, survey, robot and incident is a
+/// node, every way that a caller can take an edge with its reason: a key, `silence`, `wrong key`, the
+/// condition of an `if`. A dotted edge leads back to the menu, or from a group to the survey that
+/// asks after its conversations.
 pub fn graph(plan: &Plan) -> String {
     let mut text = String::from("flowchart TD\n");
     for (index, script) in plan.scripts.values().enumerate() {
@@ -57,7 +58,12 @@ impl Drawing<'_> {
         }
         for (name, menu) in &script.menus {
             let node = self.menu_id(name);
-            self.node(&node, "{{\"", &format!("menu {name}"), "\"}}");
+            let what = match script.robots.get(name) {
+                Some(robot) if robot.is_survey() => "survey",
+                Some(_) => "robot",
+                None => "menu",
+            };
+            self.node(&node, "{{\"", &format!("{what} {name}"), "\"}}");
             let from = From { node: &node, back_to: Some(&node) };
             self.block(&menu.prompt, &From { node: &node, back_to: None }, "");
             for (key, body) in &menu.keys {
@@ -79,7 +85,48 @@ impl Drawing<'_> {
             self.node(&node, "[[\"", &format!("group {name}"), "\"]]");
             self.block(&group.nobody, &From { node: &node, back_to: None }, "nobody");
             self.block(&group.full, &From { node: &node, back_to: None }, "full");
+            if let Some(missed) = &group.missed {
+                self.block(&missed.block, &From { node: &node, back_to: None }, "missed");
+            }
+            self.block(&group.afterwards, &From { node: &node, back_to: None }, "afterwards");
         }
+        self.events();
+    }
+
+    /// What the server calls for by itself.
+    fn events(&mut self) {
+        let script = self.script;
+        for (name, robot) in &script.robots {
+            let to = self.menu_id(name);
+            match &robot.trigger {
+                Trigger::Event(event) => {
+                    let node = self.event(event);
+                    self.edge(&node, &to, "");
+                }
+                Trigger::Conversation { groups, .. } => {
+                    let all: Vec<&String> = script.groups.keys().collect();
+                    let named: Vec<&String> = groups.iter().collect();
+                    for group in if named.is_empty() { all } else { named } {
+                        let node = self.group_id(group);
+                        self.dotted(&node, &to, "after a conversation");
+                    }
+                }
+            }
+        }
+        for (name, incident) in &script.incidents {
+            let node = self.event(&incident.event);
+            let to = format!("{}_incident_{}", self.prefix, identifier(name));
+            self.node(&to, "[/\"", &format!("incident {name}"), "\"/]");
+            self.edge(&node, &to, "");
+            let group = self.group_id(&incident.group);
+            self.edge(&to, &group, "");
+        }
+    }
+
+    fn event(&mut self, event: &str) -> String {
+        let node = format!("{}_event_{}", self.prefix, identifier(event));
+        self.node(&node, "([\"", &format!("event {event}"), "\"])");
+        node
     }
 
     /// A block behind a key: one that ends returns to its menu.
@@ -147,10 +194,13 @@ impl Drawing<'_> {
             Statement::LookupCustomer(lookup) | Statement::LookupOrder { lookup, .. } => {
                 self.block(&lookup.unavailable, from, &joined(label, "CRM unavailable"));
             }
+            Statement::Rate { survey } => {
+                let to = self.menu_id(survey);
+                self.edge(from.node, &to, label);
+            }
             Statement::Say(_)
             | Statement::MatchCard { .. }
             | Statement::Language(_)
-            | Statement::Rate { .. }
             | Statement::Rated { .. }
             | Statement::DoNotCall
             | Statement::Bonus { .. }
@@ -190,7 +240,11 @@ impl Drawing<'_> {
 /// Whether every way through the block leads somewhere else.
 fn ends(body: &Block) -> bool {
     body.iter().any(|statement| match statement {
-        Statement::Go(_) | Statement::Repeat | Statement::Queue { .. } | Statement::Hangup => true,
+        Statement::Go(_)
+        | Statement::Repeat
+        | Statement::Queue { .. }
+        | Statement::Rate { .. }
+        | Statement::Hangup => true,
         Statement::If { condition: _, then, otherwise } => ends(then) && ends(otherwise),
         Statement::Say(_)
         | Statement::LookupCustomer(_)
@@ -200,7 +254,6 @@ fn ends(body: &Block) -> bool {
         | Statement::Language(_)
         | Statement::Ring { .. }
         | Statement::Promise(_)
-        | Statement::Rate { .. }
         | Statement::Rated { .. }
         | Statement::DoNotCall
         | Statement::Bonus { .. }
@@ -286,8 +339,8 @@ group "support" { nobody { say "sorry-full"; hangup } }
         f0_step__43f__43e__20__448__430__433__430__43c_ -->|"CRM unavailable"| f0_menu_main
         f0_operator__7b_customer_2e_manager_7d_[["operator {customer.manager}"]]
         f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_operator__7b_customer_2e_manager_7d_
-        f0_promise_callback[/"promise callback"/]
-        f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_promise_callback
+        f0_promise_callback_2d_ordered[/"promise callback-ordered"/]
+        f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_promise_callback_2d_ordered
         f0_step__43f__43e__20__448__430__433__430__43c_ --> f0_hangup
         f0_group_support[["group support"]]
         f0_group_support -->|"nobody"| f0_hangup

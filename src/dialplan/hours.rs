@@ -3,8 +3,9 @@
 //! What counts is the wall clock: on the night when clocks are put back, an hour that is open is
 //! open both times; an hour that is skipped is neither.
 
-use jiff::Zoned;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, ToSpan, Zoned};
 
 use super::values::weekday_index;
 
@@ -77,6 +78,66 @@ impl Hours {
         None
     }
 
+    /// The first moment after `at` at which it is not open, within so many days (at most 366);
+    /// `at` itself if it is closed. `None`: it stays open.
+    pub fn next_closing(&self, at: &Zoned, days: usize) -> Option<Zoned> {
+        if !self.is_open(at) {
+            return Some(at.clone());
+        }
+        // A range that began yesterday may end today, before or after one of today's.
+        let mut date = at.date().yesterday().ok()?;
+        for _ in 0..days.min(HORIZON_DAYS).saturating_add(2) {
+            let tomorrow = date.tomorrow().ok()?;
+            let closing = [date, tomorrow]
+                .into_iter()
+                .flat_map(|date| self.closings(date, at))
+                .filter(|candidate| candidate > at && !self.is_open(candidate))
+                .min();
+            if closing.is_some() {
+                return closing;
+            }
+            date = tomorrow;
+        }
+        None
+    }
+
+    /// The moment at which it has been open for `ms` since `at`, a closing time included: half an
+    /// hour from Friday 18:55 on is Monday 10:25 for a shop that is open from 10 to 19 on working
+    /// days. `None`: it does not open within a year.
+    pub fn after_open_time(&self, at: &Zoned, ms: u64) -> Option<Zoned> {
+        const DAY_MS: u64 = 86_400_000;
+        let mut at = self.next_opening(at)?;
+        let mut left = i64::try_from(ms).ok()?;
+        loop {
+            let days = usize::try_from(left.unsigned_abs() / DAY_MS).ok()?.saturating_add(1);
+            let Some(closing) = self.next_closing(&at, days) else {
+                return at.checked_add(SignedDuration::from_millis(left)).ok();
+            };
+            let open = closing.timestamp().as_millisecond() - at.timestamp().as_millisecond();
+            if left <= open {
+                return at.checked_add(SignedDuration::from_millis(left)).ok();
+            }
+            left -= open;
+            at = self.next_opening(&closing)?;
+        }
+    }
+
+    /// Moments at which the ranges of a date end, and at which the clocks are changed then.
+    fn closings(&self, date: Date, at: &Zoned) -> Vec<Zoned> {
+        let zone = at.time_zone();
+        let mut closings = Vec::new();
+        for range in self.ranges(date) {
+            let Ok(midnight) = date.at(0, 0, 0, 0).checked_add(i64::from(range.end).minutes())
+            else {
+                continue;
+            };
+            closings.extend(zone.to_ambiguous_zoned(midnight).earlier());
+            closings.extend(zone.to_ambiguous_zoned(midnight).later());
+        }
+        closings.extend(clock_changes(date, zone));
+        closings
+    }
+
     /// Moments of a date at which it may become open: where a range starts (twice, when that
     /// wall-clock time comes twice), and where the clocks are changed.
     fn candidates(&self, date: Date, at: &Zoned) -> Vec<Zoned> {
@@ -91,13 +152,7 @@ impl Hours {
             candidates.extend(zone.to_ambiguous_zoned(start).earlier());
             candidates.extend(zone.to_ambiguous_zoned(start).later());
         }
-        let midnight = date.to_zoned(zone.clone()).ok();
-        let changes = midnight.iter().flat_map(|midnight| {
-            zone.following(midnight.timestamp()).take(2).map(|change| change.timestamp())
-        });
-        candidates.extend(
-            changes.map(|change| change.to_zoned(zone.clone())).filter(|z| z.date() == date),
-        );
+        candidates.extend(clock_changes(date, zone));
         candidates
     }
 
@@ -109,6 +164,14 @@ impl Hours {
             None => &self.week[weekday_index(date.weekday()).min(6)],
         }
     }
+}
+
+/// When the clocks of the zone are changed on a date.
+fn clock_changes(date: Date, zone: &TimeZone) -> Vec<Zoned> {
+    let Ok(midnight) = date.to_zoned(zone.clone()) else { return Vec::new() };
+    let changes = zone.following(midnight.timestamp()).take(2);
+    let changes = changes.map(|change| change.timestamp().to_zoned(zone.clone()));
+    changes.filter(|change| change.date() == date).collect()
 }
 
 fn minute_of_day(at: &Zoned) -> u16 {

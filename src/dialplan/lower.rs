@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::{
-    Ask, Block, Due, Entry, Group, Lookup, Menu, Piece, Plan, Promise, RecordRule, Script,
-    Statement,
+    Ask, Block, CallbackRules, Due, Entry, Group, Incident, Lookup, Menu, Missed, Piece, Plan,
+    Promise, RecordRule, Robot, Script, Statement, Trigger,
 };
 use super::syntax::Spanned;
 use super::tree::{
-    AskTree, DueTree, GroupTree, Line, LineKind, LookupTree, MenuTree, PromiseTree, ScriptTree,
+    AskTree, CallbackTree, DueTree, GroupTree, IncidentTree, Line, LineKind, LookupTree, MenuTree,
+    PromiseTree, RobotTree, ScriptTree,
 };
 
 /// Adds one file to the plan. Of a tree with errors the result is not used.
@@ -33,10 +34,6 @@ impl Lower<'_> {
         let tree = self.tree;
         let steps = tree.steps.iter().map(|(name, step)| (name.clone(), self.block(&step.body)));
         let menus = tree.menus.iter().map(|(name, menu)| (name.clone(), self.menu(name, menu)));
-        let groups = tree
-            .groups
-            .iter()
-            .map(|(name, group)| (name.clone(), Arc::new(self.group(name, group))));
         Script {
             name: tree.name.clone(),
             language: tree.language,
@@ -46,10 +43,20 @@ impl Lower<'_> {
             entries: tree.numbers.iter().map(|number| self.block(&number.body)).collect(),
             steps: steps.collect(),
             menus: menus.collect(),
-            groups: groups.collect(),
-            robots: BTreeMap::new(),
-            incidents: BTreeMap::new(),
-            callbacks: BTreeMap::new(),
+            groups: shared(&tree.groups, |name, group| self.group(name, group)),
+            robots: shared(&tree.robots, robot),
+            incidents: shared(&tree.incidents, |name, incident| self.incident(name, incident)),
+            callbacks: shared(&tree.callbacks, |_, callback| callback_rules(callback)),
+        }
+    }
+
+    fn incident(&self, name: &str, incident: &IncidentTree) -> Incident {
+        Incident {
+            name: name.to_owned(),
+            event: incident.event.value.clone(),
+            due: self.due(&incident.due),
+            group: incident.group.value.clone(),
+            label: incident.label.clone(),
         }
     }
 
@@ -63,6 +70,11 @@ impl Lower<'_> {
             record,
             nobody: self.block(&group.nobody),
             full: self.block(&group.full),
+            missed: group.missed.as_ref().map(|missed| Missed {
+                after_ms: missed.after_ms,
+                block: self.block(&missed.body),
+            }),
+            afterwards: self.block(&group.afterwards),
             ..group.rules.clone()
         }
     }
@@ -109,6 +121,20 @@ impl Lower<'_> {
                 Statement::Ring { operator: operator.clone(), for_ms: *for_ms }
             }
             LineKind::Promise(promise) => Statement::Promise(self.promise(promise)),
+            LineKind::Rate(survey) => Statement::Rate { survey: survey.value.clone() },
+            LineKind::Rated { survey, variable, score } => Statement::Rated {
+                survey: survey.clone(),
+                variable: variable.clone(),
+                score: *score,
+            },
+            LineKind::DoNotCall => Statement::DoNotCall,
+            LineKind::Bonus { points, reason } => {
+                Statement::Bonus { points: *points, reason: reason.clone() }
+            }
+            LineKind::OrderStatus(status) => {
+                Statement::OrderStatus { status: status.value.clone() }
+            }
+            LineKind::Message { max_ms } => Statement::Message { max_ms: *max_ms },
             LineKind::Hangup => Statement::Hangup,
         }
     }
@@ -135,17 +161,45 @@ impl Lower<'_> {
     }
 
     fn promise(&self, promise: &PromiseTree) -> Promise {
-        let due = match &promise.due {
+        let group = promise.group.as_ref().map(|group| group.value.clone());
+        Promise { kind: promise.kind, due: self.due(&promise.due), group }
+    }
+
+    fn due(&self, due: &DueTree) -> Due {
+        match due {
             DueTree::After { ms } => Due::After { ms: *ms },
             DueTree::NextOpening { hours, plus_ms, span: _ } => {
                 let named = hours.as_ref().map(|hours| &hours.value);
                 let hours = named.or_else(|| self.tree.hours.keys().next());
                 Due::NextOpening { hours: hours.cloned().unwrap_or_default(), plus_ms: *plus_ms }
             }
-        };
-        let group = promise.group.as_ref().map(|group| group.value.clone());
-        Promise { kind: promise.kind, due, group }
+            DueTree::Named { variable } => Due::Named { variable: variable.value.clone() },
+        }
     }
+}
+
+fn robot(name: &String, robot: &RobotTree) -> Robot {
+    let mut rules = Robot { name: name.clone(), ..robot.rules.clone() };
+    if let Trigger::Conversation { groups, .. } = &mut rules.trigger {
+        *groups = robot.groups.iter().map(|group| group.value.clone()).collect();
+    }
+    rules
+}
+
+fn callback_rules(callback: &CallbackTree) -> CallbackRules {
+    CallbackRules {
+        hours: callback.hours.as_ref().map(|hours| hours.value.clone()),
+        prompt: callback.prompt.as_deref().map(pieces),
+        escalate_to: callback.escalate_to.as_ref().map(|group| group.value.clone()),
+        ..callback.rules.clone()
+    }
+}
+
+fn shared<K: Clone + Ord, T, U>(
+    all: &BTreeMap<K, T>,
+    lower: impl Fn(&K, &T) -> U,
+) -> BTreeMap<K, Arc<U>> {
+    all.iter().map(|(name, tree)| (name.clone(), Arc::new(lower(name, tree)))).collect()
 }
 
 fn pieces(said: &[Spanned<Piece>]) -> Vec<Piece> {

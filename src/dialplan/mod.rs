@@ -8,7 +8,7 @@
 //! - [`graph`](mod@graph): the plan as a picture
 //! - [`scenario`]: test files
 //! - [`day`]: files for rehearsals
-//! - [`waiting`]: what waiting callers hear without the plan naming it
+//! - [`waiting`]: what customers hear without the plan naming it
 //!
 //! How a file becomes a part of the plan: `syntax` (KDL → nodes with places), `reader` (nodes →
 //! `tree`, each line checked by itself), `check` (the tree walked as callers walk it), `lower`

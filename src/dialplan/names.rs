@@ -22,6 +22,10 @@ pub enum Kind {
     Date,
     /// A date and a time of day.
     Moment,
+    /// A span of time; compared with durations: `waited > 300s`.
+    Duration,
+    /// What an event of the shop brought: digits, money, a date, a status or another text.
+    Field,
 }
 
 /// Every name, except for the variables of `ask`, with what it holds and what it means.
@@ -50,11 +54,31 @@ pub const NAMES: &[(&str, Kind, &str)] = &[
     ("caller.number", Kind::Digits, "the caller's number"),
     ("crm.available", Kind::Flag, "the last question to the CRM was answered"),
     ("call.number", Kind::Digits, "the number that was dialled"),
+    ("incident.open", Kind::Flag, "something went wrong with an order of the caller"),
+    ("incident.name", Kind::Text, "what went wrong: the name of the incident in the plan"),
+    ("incident.order", Kind::Digits, "the number of that order"),
+    ("promise.open", Kind::Flag, "the caller is owed a call back"),
+    ("waited", Kind::Duration, "how long the caller waited in the line"),
     ("language", Kind::Language, "the language that is spoken now"),
 ];
 
-/// What this name holds; `None` if it is not one of [`NAMES`].
+/// Before the fields of the event that a robot calls for: `event.balance`.
+const EVENT: &str = "event.";
+
+/// Whether this names a field of the shop's event. Only robots have one.
+pub fn is_event_field(name: &str) -> bool {
+    let is_field = |field: &str| {
+        field.starts_with(|c: char| c.is_ascii_alphabetic())
+            && field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    name.strip_prefix(EVENT).is_some_and(is_field)
+}
+
+/// What this name holds; `None` if it is neither one of [`NAMES`] nor a field of an event.
 pub fn kind_of(name: &str) -> Option<Kind> {
+    if is_event_field(name) {
+        return Some(Kind::Field);
+    }
     NAMES.iter().find(|(known, _, _)| *known == name).map(|(_, kind, _)| *kind)
 }
 
@@ -76,6 +100,8 @@ impl Kind {
             Self::Language => "a language",
             Self::Date => "a date",
             Self::Moment => "a date and time",
+            Self::Duration => "a span of time",
+            Self::Field => "a field of the event",
         }
     }
 
@@ -89,6 +115,18 @@ impl Kind {
             Self::Status => &[Format::Status],
             Self::Date => &[Format::Date, Format::Day],
             Self::Moment => &[Format::Date, Format::Day, Format::Time],
+            Self::Duration => &[Format::Duration, Format::Minutes],
+            Self::Field => &[
+                Format::Digits,
+                Format::Number,
+                Format::Points,
+                Format::Rubles,
+                Format::Date,
+                Format::Day,
+                Format::Time,
+                Format::Minutes,
+                Format::Status,
+            ],
         }
     }
 }
@@ -105,6 +143,8 @@ mod tests {
             assert!(!meaning.is_empty());
         }
         assert_eq!(kind_of("customer.shoe-size"), None);
+        assert_eq!(kind_of("event.shoe-size"), Some(Kind::Field));
+        assert_eq!([kind_of("event."), kind_of("event.два")], [None, None]);
     }
 
     #[test]
@@ -113,6 +153,7 @@ mod tests {
         for (name, _, meaning) in NAMES {
             assert!(manual.contains(&format!("| `{name}` | {meaning} |")), "{name}");
         }
+        assert!(manual.contains("| `event.NAME` |"));
         for format in Format::ALL {
             assert!(manual.contains(&format!("| `{}` |", format.name())), "{format:?}");
         }

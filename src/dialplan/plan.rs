@@ -335,6 +335,49 @@ pub struct Robot {
     pub identity: Identity,
 }
 
+impl Robot {
+    /// A survey with nothing but a name: asks within 30 minutes after a conversation of 20 seconds,
+    /// each customer once a week.
+    pub fn survey(name: impl Into<String>) -> Self {
+        let trigger = Trigger::Conversation { talk_at_least_ms: 20_000, groups: Vec::new() };
+        Self {
+            within_ms: 30 * 60_000,
+            cap: Some(Cap { calls: 1, per_ms: 7 * 86_400_000 }),
+            ..Self::calling(name.into(), RobotKind::Survey, trigger)
+        }
+    }
+
+    /// A robot with nothing but a name and an event, which it answers within a day.
+    pub fn after_event(name: impl Into<String>, event: impl Into<String>) -> Self {
+        Self::calling(name.into(), RobotKind::Service, Trigger::Event(event.into()))
+    }
+
+    fn calling(name: String, kind: RobotKind, trigger: Trigger) -> Self {
+        Self {
+            name,
+            kind,
+            trigger,
+            within_ms: 86_400_000,
+            window: Window::default(),
+            cap: None,
+            tries: 2,
+            every_ms: 60 * 60_000,
+            ring_ms: 30_000,
+            at_once: 20,
+            per_second: 5,
+            identity: Identity::default(),
+        }
+    }
+
+    /// Whether it is a `survey` block: its menu asks for a score.
+    pub fn is_survey(&self) -> bool {
+        match self.trigger {
+            Trigger::Conversation { .. } => true,
+            Trigger::Event(_) => false,
+        }
+    }
+}
+
 /// There is none for advertising, which automatic calls must not carry (38-FZ article 18 (2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RobotKind {
@@ -342,6 +385,19 @@ pub enum RobotKind {
     /// Something about an order or a service that the customer uses.
     Service,
     Reminder,
+}
+
+impl RobotKind {
+    pub const ALL: [Self; 3] = [Self::Survey, Self::Service, Self::Reminder];
+
+    /// As plans name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Service => "service",
+            Self::Reminder => "reminder",
+        }
+    }
 }
 
 /// What a robot calls after.
@@ -397,6 +453,11 @@ pub struct Incident {
     pub group: String,
     /// For the display of the operator's phone.
     pub label: Option<String>,
+}
+
+impl Incident {
+    /// The due time, unless the plan says otherwise.
+    pub const DUE_MS: u64 = 15 * 60_000;
 }
 
 /// `callback "callback-missed" { … }`: how humans call customers back.

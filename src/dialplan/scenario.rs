@@ -11,11 +11,12 @@
 //! }
 //! ```
 //!
-//! - `crm`: what the CRM knows
+//! - `crm`: what the CRM knows; `events`: what happened in the shop
 //! - `staff`: who is there to answer, and who waits before the caller
 //! - `fields`: arguments and properties
 
 mod crm;
+mod events;
 mod fields;
 mod staff;
 
@@ -27,6 +28,7 @@ use super::syntax::{self, Node, Spanned};
 use super::{Settings, Source, values};
 use crate::domain::{
     CallerId, Customer, Key, Language, Login, Order, PhoneNumber, PromiseKind, RecordingId,
+    ShopEvent,
 };
 
 /// Longer rows of keys are mistakes.
@@ -52,6 +54,8 @@ pub struct PlanTest {
     /// Orders of other people, which are found by their number.
     pub other_orders: Vec<Order>,
     pub crm: CrmState,
+    /// What the shop told of the caller before.
+    pub events: Vec<ShopEvent>,
     /// Who is logged in; without any, nobody is.
     pub operators: Vec<TestOperator>,
     /// Callers who wait before this one, by group.
@@ -142,8 +146,11 @@ pub enum Expectation {
     Operator(Login),
     /// The plan ended the call.
     Hangup,
-    /// Such a promise was made.
-    Promise(PromiseKind),
+    /// Such a promise was made, due at this time on the wall clock of the plan's time zone.
+    Promise {
+        kind: PromiseKind,
+        due: Option<DateTime>,
+    },
     /// The caller entered this step or menu.
     Step(String),
     Language(Language),
@@ -192,6 +199,7 @@ const LINES: &[&str] = &[
     "at",
     "call",
     "crm",
+    "event",
     "operators",
     "operator",
     "ahead",
@@ -207,10 +215,10 @@ const LINES: &[&str] = &[
 
 /// What `expect` names, beside `hangup`.
 const EXPECTED: &[&str] =
-    &["queued", "waiting", "connected", "operator", "promise", "step", "language"];
+    &["queued", "waiting", "connected", "operator", "promise", "due", "step", "language"];
 
 /// Lines that say how things stand when the call comes.
-const SET_UP: &[&str] = &["at", "call", "crm", "operators", "operator", "ahead"];
+const SET_UP: &[&str] = &["at", "call", "crm", "event", "operators", "operator", "ahead"];
 
 impl Reader<'_, '_> {
     fn test(&mut self, node: &Node) -> Option<PlanTest> {
@@ -233,6 +241,7 @@ impl Reader<'_, '_> {
             customers: Vec::new(),
             other_orders: Vec::new(),
             crm: CrmState::default(),
+            events: Vec::new(),
             operators: Vec::new(),
             ahead: Vec::new(),
             steps: Vec::new(),
@@ -300,6 +309,10 @@ impl Reader<'_, '_> {
             }
             "crm" => {
                 self.crm(node, test);
+                None
+            }
+            "event" => {
+                self.event(node, test);
                 None
             }
             "operators" => {
@@ -399,7 +412,13 @@ impl Reader<'_, '_> {
 
     fn expect(&mut self, node: &Node, script: &Script) -> Option<Expectation> {
         self.known_props(node, EXPECTED);
-        let property = node.props.first();
+        let due = self.parsed_prop(node, "due", values::moment);
+        if let (Some(value), None) = (node.prop("due"), node.prop("promise")) {
+            let hint = "write promise=\"callback-missed\" due=\"2026-11-30 11:00\"";
+            self.report.error_hint(value.span, "what is due then?", hint);
+            return None;
+        }
+        let property = node.props.iter().find(|(key, _)| key.value != "due");
         let Some((key, value)) = property else {
             let word = self.one_text(node, "waiting=\"…\", step=\"…\", promise=\"…\" or hangup")?;
             if word.value == "hangup" {
@@ -429,7 +448,7 @@ impl Reader<'_, '_> {
                 self.defined(&text, "step or menu", known).then_some(Expectation::Step(text.value))
             }
             "promise" => match text.value.parse() {
-                Ok(kind) => Some(Expectation::Promise(kind)),
+                Ok(kind) => Some(Expectation::Promise { kind, due }),
                 Err(message) => {
                     let message: String = message;
                     self.report.error(text.span, message);

@@ -1,6 +1,7 @@
 //! Plans as admins write them, and what they are told.
 
 mod groups;
+mod outbound;
 
 use super::plan::{Dialled, Due, Piece, Statement, Text};
 use super::*;
@@ -575,8 +576,8 @@ fn an_else_may_follow_the_brace_but_no_text_is_touched() {
     let loaded = load_text(
         r##"number "100" { // } else
     if "crm.available" { say "greeting" } /* } else */
-    else-if "caller.known" { hangup }	else { promise "} else \"} else" due="30m" }
-    promise #"} else""# due="30m"
+    else-if "caller.known" { hangup }	else { bonus 5 reason="} else \"} else" }
+    bonus 5 reason=#"} else""#
 }"##,
     );
     let plan = loaded.unwrap().plan;
@@ -589,14 +590,6 @@ fn a_folder_without_numbers_is_an_error() {
     let none = load(&[], &catalogue(), &Settings::default()).unwrap_err();
     assert!(none[0].to_string().contains("there is no dialplan file"));
     assert!(load_text("// nothing yet\n").is_err());
-}
-
-#[test]
-fn later_blocks_may_stand_in_a_file_already() {
-    let found = findings(
-        "number \"100\" { hangup }\nsurvey \"after-call\" { anything 5 }\nrobot \"balance\" tries=3 { at \"10:00\" }\n",
-    );
-    assert_eq!(found, [""; 0]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::expression::Condition;
 use super::finding::Span;
 use super::hours::Hours;
-use super::plan::{Dialled, Group, Piece, Text, TransferTo};
+use super::plan::{CallbackRules, Dialled, Group, Piece, Robot, Text, TransferTo};
 use super::syntax::Spanned;
 use super::waiting::Heard;
 use crate::domain::{Key, Language, PromiseKind};
@@ -24,6 +24,10 @@ pub struct ScriptTree {
     pub steps: BTreeMap<String, StepTree>,
     pub menus: BTreeMap<String, MenuTree>,
     pub groups: BTreeMap<String, GroupTree>,
+    /// Surveys and robots. What they say and ask is the menu of the same name.
+    pub robots: BTreeMap<String, RobotTree>,
+    pub incidents: BTreeMap<String, IncidentTree>,
+    pub callbacks: BTreeMap<PromiseKind, CallbackTree>,
 }
 
 pub struct NumberTree {
@@ -66,8 +70,42 @@ pub struct GroupTree {
     pub heard: Vec<(Span, &'static Heard)>,
     pub nobody: Vec<Line>,
     pub full: Vec<Line>,
+    pub missed: Option<MissedTree>,
+    pub afterwards: Vec<Line>,
     /// Other groups that it mentions.
     pub mentions: Vec<Spanned<String>>,
+}
+
+pub struct MissedTree {
+    pub after_ms: u64,
+    pub body: Vec<Line>,
+}
+
+pub struct RobotTree {
+    pub name: Span,
+    /// All but the groups.
+    pub rules: Robot,
+    /// Where the event is written, if there is one.
+    pub event: Option<Span>,
+    /// After whose conversations a survey asks.
+    pub groups: Vec<Spanned<String>>,
+}
+
+pub struct IncidentTree {
+    pub event: Spanned<String>,
+    pub due: DueTree,
+    pub group: Spanned<String>,
+    pub label: Option<String>,
+}
+
+pub struct CallbackTree {
+    pub kind: Span,
+    /// All but the hours, what is said, and to whom it is escalated.
+    pub rules: CallbackRules,
+    pub prompt: Option<Vec<Spanned<Piece>>>,
+    pub press: Option<Span>,
+    pub hours: Option<Spanned<String>>,
+    pub escalate_to: Option<Spanned<String>>,
 }
 
 /// One statement.
@@ -79,16 +117,46 @@ pub struct Line {
 pub enum LineKind {
     Say(Vec<Spanned<Piece>>),
     LookupCustomer(LookupTree),
-    MatchCard { variable: Spanned<String> },
-    LookupOrder { variable: Spanned<String>, lookup: LookupTree },
-    If { condition: Condition, uses: Vec<Use>, then: Vec<Line>, otherwise: Vec<Line> },
+    MatchCard {
+        variable: Spanned<String>,
+    },
+    LookupOrder {
+        variable: Spanned<String>,
+        lookup: LookupTree,
+    },
+    If {
+        condition: Condition,
+        uses: Vec<Use>,
+        then: Vec<Line>,
+        otherwise: Vec<Line>,
+    },
     Ask(AskTree),
     Go(Spanned<String>),
     Repeat,
     Language(Language),
     Queue(Spanned<String>),
-    Ring { operator: Text, at: Span, for_ms: u64 },
+    Ring {
+        operator: Text,
+        at: Span,
+        for_ms: u64,
+    },
     Promise(PromiseTree),
+    Rate(Spanned<String>),
+    /// The keys of a survey's score.
+    Rated {
+        survey: String,
+        variable: String,
+        score: u8,
+    },
+    DoNotCall,
+    Bonus {
+        points: i64,
+        reason: String,
+    },
+    OrderStatus(Spanned<String>),
+    Message {
+        max_ms: u64,
+    },
     Hangup,
 }
 
@@ -125,6 +193,10 @@ pub enum DueTree {
         plus_ms: u64,
         span: Span,
     },
+    /// At the time of day that was typed.
+    Named {
+        variable: Spanned<String>,
+    },
 }
 
 /// Something that a condition mentions and that must exist.
@@ -156,6 +228,12 @@ impl Line {
             | LineKind::Queue(_)
             | LineKind::Ring { .. }
             | LineKind::Promise(_)
+            | LineKind::Rate(_)
+            | LineKind::Rated { .. }
+            | LineKind::DoNotCall
+            | LineKind::Bonus { .. }
+            | LineKind::OrderStatus(_)
+            | LineKind::Message { .. }
             | LineKind::Hangup => Vec::new(),
         }
     }
@@ -163,7 +241,11 @@ impl Line {
     /// Whether nothing behind this line is reached.
     pub fn ends_block(&self) -> bool {
         match &self.kind {
-            LineKind::Go(_) | LineKind::Repeat | LineKind::Queue(_) | LineKind::Hangup => true,
+            LineKind::Go(_)
+            | LineKind::Repeat
+            | LineKind::Queue(_)
+            | LineKind::Rate(_)
+            | LineKind::Hangup => true,
             LineKind::If { then, otherwise, .. } => {
                 !otherwise.is_empty() && ends(then) && ends(otherwise)
             }
@@ -174,7 +256,12 @@ impl Line {
             | LineKind::Ask(_)
             | LineKind::Language(_)
             | LineKind::Ring { .. }
-            | LineKind::Promise(_) => false,
+            | LineKind::Promise(_)
+            | LineKind::Rated { .. }
+            | LineKind::DoNotCall
+            | LineKind::Bonus { .. }
+            | LineKind::OrderStatus(_)
+            | LineKind::Message { .. } => false,
         }
     }
 }
@@ -204,11 +291,16 @@ impl ScriptTree {
         for group in self.groups.values() {
             each_line(&group.nobody, visit);
             each_line(&group.full, visit);
+            if let Some(missed) = &group.missed {
+                each_line(&missed.body, visit);
+            }
+            each_line(&group.afterwards, visit);
         }
     }
 }
 
-fn each_line<'a>(lines: &'a [Line], visit: &mut impl FnMut(&'a Line)) {
+/// Calls `visit` for these lines and those of their blocks.
+pub fn each_line<'a>(lines: &'a [Line], visit: &mut impl FnMut(&'a Line)) {
     for line in lines {
         visit(line);
         for block in line.blocks() {

@@ -1,5 +1,7 @@
-//! What waiting callers hear without the plan naming it: needed as soon as a group has the part.
+//! What customers hear without the plan naming it: in the line, as soon as a group has the part, at
+//! the end of a conversation, and when they are called back.
 
+use crate::domain::PromiseKind;
 use crate::speech::Format;
 
 /// Recordings, and formats of values.
@@ -41,3 +43,27 @@ pub const CALLBACK: Heard = Heard {
     ],
     formats: &[("the number", Format::Digits)],
 };
+
+/// `rate "…"`, instead of what the survey says.
+pub const RATE: &str = "phrase/rate-same-call";
+
+/// `message`, when the caller may speak.
+pub const BEEP: &str = "tone/beep";
+
+/// Said to a customer who is called back, with `press`, behind the greeting.
+pub const PRESS: &str = "phrase/callback-press-1";
+
+/// What a customer who is called back hears first; `None`: no human calls for this.
+pub fn called_back(kind: PromiseKind) -> Option<&'static str> {
+    match kind {
+        PromiseKind::CallbackOrdered | PromiseKind::CallbackFromLine => {
+            Some("phrase/callback-ordered")
+        }
+        PromiseKind::CallbackMissed | PromiseKind::CallbackAfterHours => {
+            Some("phrase/callback-missed")
+        }
+        PromiseKind::CallbackLowRating => Some("phrase/callback-low-rating"),
+        PromiseKind::Incident => Some("phrase/callback-incident"),
+        PromiseKind::RatingCall | PromiseKind::Reminder => None,
+    }
+}

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, PromiseKind, RecordingId,
-    RingOutcome, Visit,
+    CallOutcome, CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, PromiseId,
+    PromiseKind, RecordingId, RingOutcome, Visit,
 };
 
 /// Who ended a call.
@@ -50,6 +50,8 @@ pub enum EndReason {
     Lost,
     /// A fault of ours; the log says more.
     Failed,
+    /// A call of ours that the customer did not take.
+    NotReached,
 }
 
 /// The word that is stored: `hung-up`.
@@ -67,6 +69,7 @@ impl fmt::Display for EndReason {
             Self::Shutdown => "shutdown",
             Self::Lost => "lost",
             Self::Failed => "failed",
+            Self::NotReached => "not-reached",
         })
     }
 }
@@ -118,6 +121,18 @@ pub enum CallFact {
         dialled: String,
         caller: CallerId,
         plan: String,
+    },
+    /// A call of ours to a customer, because of a promise.
+    Placed {
+        /// The robot of the plan, or the kind of callback.
+        purpose: String,
+        customer: CallerId,
+        promise: PromiseId,
+        plan: String,
+    },
+    /// A call of ours was not taken by the customer.
+    NotReached {
+        outcome: CallOutcome,
     },
     Answered,
     /// The caller entered a number, step or menu of the plan.

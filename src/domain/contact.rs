@@ -18,6 +18,8 @@ pub enum Origin {
     Transferred,
     /// The connection to the operator broke; at the head of the line.
     OperatorLost,
+    /// The customer is not on the line: we call when the turn comes.
+    Callback,
 }
 
 /// How a stay in the line ended.
@@ -36,6 +38,8 @@ pub enum LineOutcome {
     Full,
     /// The call ended for another reason: a failure, the shutdown.
     Lost,
+    /// A customer who was to be called back was not reached, or not needed any more.
+    NotReached,
 }
 
 /// For people: `answered`.
@@ -48,6 +52,7 @@ impl fmt::Display for LineOutcome {
             Self::Nobody => "nobody was logged in",
             Self::Full => "the line was full",
             Self::Lost => "lost",
+            Self::NotReached => "the customer was not reached",
         })
     }
 }

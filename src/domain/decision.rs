@@ -43,6 +43,8 @@ pub enum Verdict {
         reason: String,
     },
     Ringing,
+    /// Kept free for a customer who is being called back.
+    Reserved,
     Talking {
         for_ms: u64,
     },
@@ -109,6 +111,7 @@ impl fmt::Display for Verdict {
             Self::Paused { reason } if reason.is_empty() => f.write_str("paused"),
             Self::Paused { reason } => write!(f, "paused: {reason}"),
             Self::Ringing => f.write_str("is being rung"),
+            Self::Reserved => f.write_str("kept free for a callback"),
             Self::Talking { for_ms } => write!(f, "talking for {}", span(for_ms)),
             Self::WrapUp { left_ms } => write!(f, "wrap-up, {} left", span(left_ms)),
             Self::Delayed { left_ms, after } => {

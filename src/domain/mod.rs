@@ -11,6 +11,7 @@
 //! - [`hash`]: what passwords are kept as
 //! - [`contact`]: a stay in a group's line, and the conversation that came of it
 //! - [`promise`]: what is owed to customers, and the attempts to keep it
+//! - [`shop_event`]: what happened in the shop, as it comes from outside
 //! - [`decision`]: why this operator was rung and not another
 
 pub mod account;
@@ -24,6 +25,7 @@ pub mod media;
 pub mod operator;
 pub mod phone;
 pub mod promise;
+pub mod shop_event;
 pub mod time;
 pub mod voice;
 
@@ -40,5 +42,6 @@ pub use promise::{
     About, Attempt, CallOutcome, DoNotCall, LinePlace, Promise, PromiseKind, PromiseState, Rating,
     ShopEvent,
 };
+pub use shop_event::{EventMistake, RawEvent};
 pub use time::{Calendar, Span, Timestamp};
 pub use voice::{Language, RecordingId};

@@ -107,11 +107,11 @@ pub enum PromiseState {
     Attempting,
     /// Somebody talks with the customer.
     Talking,
-    /// Done, and begun before the due time.
+    /// Somebody spoke with the customer, perhaps in a call of the customer's own, before the due time.
     Kept,
-    /// Done, but too late.
+    /// The same, but too late.
     Broken,
-    /// Not needed any more: the customer called and was spoken to, or wants no calls.
+    /// Not wanted any more: the customer wants no such calls, or the plan has no such robot.
     Cancelled,
     /// The customer was not reached in as many attempts as the plan allows.
     GivenUp,
@@ -187,8 +187,11 @@ pub struct Promise {
     pub state: PromiseState,
     /// Not tried before; `None`: as soon as it is allowed.
     pub next_at: Option<Timestamp>,
-    /// How often the customer was called.
+    /// How many attempts were begun; the number of the last one.
     pub attempts: u32,
+    /// How many of them do not count against `tries`: the customer's phone never rang.
+    #[serde(default)]
+    pub not_counted: u32,
     /// The place in the line that waits for this customer.
     pub place: Option<LinePlace>,
     pub about: About,
@@ -200,6 +203,9 @@ pub struct Promise {
     pub ended: Option<Timestamp>,
     /// Whether supervisors were told that it will be late.
     pub escalated: bool,
+    /// Whether they were told that its due time passed.
+    #[serde(default)]
+    pub overdue: bool,
     /// Why it stands as it does, for people: `busy; again at 12:40`.
     pub note: String,
     /// Made while the server ran on a rehearsal clock.
@@ -384,6 +390,14 @@ pub struct ShopEvent {
     pub phone: PhoneNumber,
     /// All further fields, as texts.
     pub values: BTreeMap<String, String>,
+}
+
+impl ShopEvent {
+    /// The key of an event to which its source gave this id. Events of different names may have the
+    /// same id.
+    pub fn key_of(name: &str, id: &str) -> String {
+        format!("{name}:{id}")
+    }
 }
 
 /// Who is not to be called, and by what.

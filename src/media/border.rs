@@ -67,8 +67,8 @@ pub enum MediaEvent {
         leg: LegId,
         statistics: RtpStatistics,
     },
-    /// The recording of a conversation has ended; `leg` is its left one, which may be closed
-    /// already.
+    /// The recording of a conversation, or a message, has ended; `leg` is the left one, or who left
+    /// the message, and may be closed already. Said once for each.
     Recorded {
         leg: LegId,
         note: RecordingNote,
@@ -106,6 +106,18 @@ pub struct Recording {
     /// whole it is called `….wav.part`. Missing folders are created; a file of the same name is
     /// replaced.
     pub file: String,
+}
+
+/// A message that somebody leaves: what one leg's peer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub leg: LegId,
+    /// The folder of all recordings.
+    pub folder: PathBuf,
+    /// As [`Recording::file`].
+    pub file: String,
+    /// A longer message ends here.
+    pub length_max_ms: u64,
 }
 
 /// Why a leg could not get its ports.

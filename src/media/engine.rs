@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use mio::{Poll, Waker};
 use tokio::sync::mpsc::Sender;
 
-use super::border::{MediaEvent, MediaSettings, Monitoring, OpenError, Recording};
+use super::border::{MediaEvent, MediaSettings, Message, Monitoring, OpenError, Recording};
 use super::clock::Clock;
 use super::leg::{Limits, OpenLeg};
 use super::library::PromptLibrary;
@@ -272,6 +272,29 @@ impl MediaHandle {
 
     pub fn stop_recording(&self, leg: LegId) {
         if let Some(ticket) = self.desk().tickets.get(&leg) {
+            ticket.end(self.0.clock.now_us());
+        }
+    }
+
+    /// Writes down what one leg's peer says, in a file of one channel, until the leg is closed,
+    /// [`MediaHandle::stop_message`], the longest length, or five seconds in which nothing is said.
+    /// Then [`MediaEvent::Recorded`] tells of it. A leg is in one recording: a new one ends the one
+    /// before.
+    pub fn start_message(&self, message: Message) {
+        let leg = message.leg;
+        let mut desk = self.desk();
+        let Some((tap, ticket)) = self.0.recorder.begin_message(message) else {
+            return;
+        };
+        // The tap of a leg that is not open is dropped, and ends the message.
+        if self.send_to(&desk, leg, Command::Record(leg, tap)) {
+            desk.tickets.insert(leg, ticket);
+        }
+    }
+
+    /// Ends the message that the leg leaves; nothing happens if it leaves none.
+    pub fn stop_message(&self, leg: LegId) {
+        if let Some(ticket) = self.desk().tickets.get(&leg).filter(|ticket| ticket.is_message()) {
             ticket.end(self.0.clock.now_us());
         }
     }

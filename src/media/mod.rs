@@ -5,7 +5,7 @@
 //!   record, close
 //! - [`border`]: settings, events and errors
 //! - [`library`]: the recordings, encoded once for each codec
-//! - [`recorder`]: conversations in files, on a thread of its own; [`keeping`]: for how long
+//! - [`recorder`]: conversations and messages in files, on a thread of its own; [`keeping`]: for how long
 //! - [`g711`], [`dtmf`], [`packet`]: the pieces that a telephone needs too
 //!
 //! Inside, from the thread down to the sample:
@@ -53,7 +53,7 @@ mod worker;
 #[cfg(test)]
 mod loopback;
 
-pub use border::{MediaEvent, MediaSettings, Monitoring, OpenError, Recording};
+pub use border::{MediaEvent, MediaSettings, Message, Monitoring, OpenError, Recording};
 pub use engine::{MediaEngine, MediaHandle};
 pub use library::{LibraryError, LibraryErrors, Prompt, PromptLibrary};
 pub use recorder::keeping;

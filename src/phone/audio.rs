@@ -44,6 +44,9 @@ pub struct AudioOptions {
     pub listens_for_hz: Vec<u32>,
     /// Recordings that are told when they end. Each costs time; only those that matter.
     pub listens_for: Vec<Recording>,
+    /// Keeps what is heard; it does unless said otherwise. Without it the phone notices that audio
+    /// comes, and keys, but neither tones nor recordings: many calls cost little then.
+    pub keeps_audio: bool,
 }
 
 impl Default for AudioOptions {
@@ -55,6 +58,7 @@ impl Default for AudioOptions {
             voice_hz: None,
             listens_for_hz: Vec::new(),
             listens_for: Vec::new(),
+            keeps_audio: true,
         }
     }
 }
@@ -77,6 +81,8 @@ pub struct Audio {
     tones: ToneEar,
     listener: Option<Listener>,
     frames_unheard: u8,
+    keeps_audio: bool,
+    has_heard: bool,
     playout: Playout,
 }
 
@@ -114,6 +120,8 @@ impl Audio {
             listener: (!options.listens_for.is_empty())
                 .then(|| Listener::new(options.listens_for.clone())),
             frames_unheard: 0,
+            keeps_audio: options.keeps_audio,
+            has_heard: false,
             playout: Playout::default(),
         })
     }
@@ -169,6 +177,11 @@ impl Audio {
         }
     }
 
+    /// Begins to count frames now; those that passed while nobody waited are not made up for.
+    pub fn begin_frames(&mut self) {
+        self.frames.reset();
+    }
+
     /// Waits for something to be done by [`Audio::act`]. May be dropped while it waits.
     pub async fn wait(&mut self) -> Due {
         let mut report = [0; 1500];
@@ -210,12 +223,17 @@ impl Audio {
                 .into_iter()
                 .collect();
         }
-        let is_first = self.playout.arrivals().is_empty();
         let codecs = &self.codecs_by_type;
         let codec_of = |number| codecs.iter().find(|known| known.0 == number).map(|known| known.1);
-        if !self.playout.receive(now, datagram, codec_of) {
+        let is_audio = if self.keeps_audio {
+            self.playout.receive(now, datagram, codec_of)
+        } else {
+            Packet::read(datagram).is_some_and(|packet| codec_of(packet.payload_type).is_some())
+        };
+        if !is_audio {
             return Vec::new();
         }
+        let is_first = !std::mem::replace(&mut self.has_heard, true);
         let first = is_first.then_some(TimelineEvent { at: now, what: PhoneEvent::FirstAudio });
         let mut events: Vec<TimelineEvent> = first.into_iter().collect();
         for change in self.tones.advance(self.playout.samples()) {

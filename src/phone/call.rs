@@ -73,6 +73,7 @@ impl CallOptions {
             voice_hz: self.voice_hz,
             listens_for_hz: self.listens_for_hz.clone(),
             listens_for: Vec::new(),
+            keeps_audio: true,
         }
     }
 }

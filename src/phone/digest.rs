@@ -14,8 +14,9 @@ pub struct Credentials {
     pub password: String,
 }
 
+/// How a digest is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Algorithm {
+pub enum Algorithm {
     Md5,
     Sha256,
 }
@@ -56,12 +57,7 @@ impl Challenge {
             let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
             Some(quoted.map_or_else(|| value.to_owned(), grammar::unquote))
         };
-        let algorithm = match value_of("algorithm").map(|name| name.to_ascii_uppercase()) {
-            None => Algorithm::Md5,
-            Some(name) if name == "MD5" => Algorithm::Md5,
-            Some(name) if name == "SHA-256" => Algorithm::Sha256,
-            Some(_) => return None,
-        };
+        let algorithm = Algorithm::named(value_of("algorithm").as_deref())?;
         let qop = value_of("qop");
         let has_qop = match &qop {
             Some(list) => list.split(',').any(|item| item.trim() == "auth"),
@@ -103,14 +99,23 @@ impl Challenge {
 }
 
 impl Algorithm {
-    fn name(self) -> &'static str {
+    /// By the value of the parameter; without one it is MD5. `None`: another one.
+    pub fn named(name: Option<&str>) -> Option<Self> {
+        match name.map(str::to_ascii_uppercase).as_deref() {
+            None | Some("MD5") => Some(Self::Md5),
+            Some("SHA-256") => Some(Self::Sha256),
+            Some(_) => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
         }
     }
 
-    fn hash(self, text: &str) -> String {
+    pub fn hash(self, text: &str) -> String {
         match self {
             Self::Md5 => hexadecimal(&Md5::digest(text)),
             Self::Sha256 => hexadecimal(&Sha256::digest(text)),

@@ -8,6 +8,8 @@ use crate::sip::message::{CSeq, Header, HeaderName, Headers, NameAddr, Parsed, V
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incoming {
     pub start: Start,
+    /// The user part of the Request-URI, unescaped; `None` for a response.
+    pub dialled: Option<String>,
     /// As they came, for a response.
     pub vias: Vec<String>,
     pub from: String,
@@ -38,18 +40,18 @@ impl Incoming {
         match parse(message) {
             Parsed::Request(request) => {
                 let start = Start::Request { method: request.method.as_str().to_owned() };
-                Self::with(start, &request.headers, request.body)
+                Self::with(start, request.uri.user(), &request.headers, request.body)
             }
             Parsed::Response(response) => {
                 let reason = response.reason.to_string();
                 let start = Start::Response { code: response.status.code(), reason };
-                Self::with(start, &response.headers, response.body)
+                Self::with(start, None, &response.headers, response.body)
             }
             Parsed::Fault(_) | Parsed::Nothing => None,
         }
     }
 
-    fn with(start: Start, headers: &Headers, body: Bytes) -> Option<Self> {
+    fn with(start: Start, dialled: Option<String>, headers: &Headers, body: Bytes) -> Option<Self> {
         let text = |name: &HeaderName| headers.text(name).map(|value| value.into_owned());
         let cseq = CSeq::parse(&text(&HeaderName::CSeq)?).ok()?;
         let vias = headers.items(&HeaderName::Via);
@@ -58,6 +60,7 @@ impl Incoming {
         let contact = contacts.first().and_then(|contact| NameAddr::parse(contact).ok());
         Some(Self {
             start,
+            dialled,
             branch,
             vias,
             from: text(&HeaderName::From)?,

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::civil::DateTime;
 use serde::Serialize;
 
 use crate::dialplan::Plan;
 use crate::dialplan::scenario::{Action, Expectation, Heard, PlanTest};
-use crate::domain::{CallFact, Language, LineOutcome, RecordingId, Region, Visit};
+use crate::domain::{CallFact, Language, LineOutcome, PromiseKind, RecordingId, Region, Visit};
 use crate::speech::{self, Catalogue};
 
 use super::world::World;
@@ -233,11 +234,7 @@ impl Observer<'_, '_> {
                     .any(|f| matches!(f, CallFact::Connected { operator } if operator == wanted)),
                 None,
             ),
-            Expectation::Promise(wanted) => (
-                facts()
-                    .any(|f| matches!(f, CallFact::Promised { promise, .. } if promise == wanted)),
-                None,
-            ),
+            Expectation::Promise { kind, due } => self.promised(*kind, *due),
             Expectation::Step(wanted) => {
                 (facts().any(|f| matches!(f, CallFact::Step { name } if name == wanted)), None)
             }
@@ -251,6 +248,24 @@ impl Observer<'_, '_> {
             true => Ok(()),
             false => Err(instead.unwrap_or_else(|| "that did not happen".to_owned())),
         }
+    }
+}
+
+/// What was promised, and until when; also the due times of other such promises, for the message.
+impl Observer<'_, '_> {
+    fn promised(&self, kind: PromiseKind, due: Option<DateTime>) -> (bool, Option<String>) {
+        let dues = self.world.facts.iter().filter_map(|fact| match fact {
+            CallFact::Promised { promise, due, .. } if *promise == kind => Some(due.as_str()),
+            _ => None,
+        });
+        let dues: Vec<&str> = dues.collect();
+        // `2026-11-30T11:00:00+03:00` is told with the clock on the plan's wall.
+        let shown = |due: &str| due.get(..16).unwrap_or(due).replace('T', " ");
+        let Some(wanted) = due else { return (!dues.is_empty(), None) };
+        let wanted = wanted.strftime("%Y-%m-%d %H:%M").to_string();
+        let dues: Vec<String> = dues.into_iter().map(shown).collect();
+        let instead = (!dues.is_empty()).then(|| format!("it is due {}", dues.join(", ")));
+        (dues.contains(&wanted), instead)
     }
 }
 

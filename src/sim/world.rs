@@ -99,6 +99,9 @@ impl<'t> World<'t> {
             has_ended: false,
         };
         world.others_come();
+        if !test.events.is_empty() {
+            world.tell(Event::ShopEvents { events: test.events.clone() });
+        }
         let (dialled, caller) = (test.to.clone(), test.from.clone());
         world.tell(Event::CallOffered {
             call,
@@ -208,6 +211,8 @@ impl<'t> World<'t> {
     }
 
     fn carry_out(&mut self, commands: Vec<Command>) {
+        // The database of a test is quick: it has everything as soon as all else is done.
+        let mut stored = Vec::new();
         for command in commands {
             match command {
                 Command::Play { leg, play, language, recordings } if leg == self.leg => {
@@ -232,6 +237,14 @@ impl<'t> World<'t> {
                 Command::Hangup { leg, by, reason } => self.end_other(leg, by, reason),
                 Command::Reject { leg, .. } => self.has_ended |= leg == self.leg,
                 Command::Record { call, fact } if call == self.call => self.facts.push(fact),
+                Command::StorePromise(promise) => {
+                    stored.push(Event::PromiseStored { promise: promise.id });
+                }
+                Command::StoreAttempt(attempt) if attempt.outcome.is_none() => {
+                    let (promise, number) = (attempt.promise, attempt.number);
+                    stored.push(Event::AttemptStored { promise, number });
+                }
+                Command::StoreRating { call, .. } => stored.push(Event::RatingStored { call }),
                 // Nothing of it is heard by the caller, or seen by the test.
                 Command::Record { .. }
                 | Command::Answer { .. }
@@ -252,15 +265,14 @@ impl<'t> World<'t> {
                 | Command::RememberTip { .. }
                 | Command::StartMessage { .. }
                 | Command::StopMessage { .. }
-                | Command::StorePromise(_)
                 | Command::StoreAttempt(_)
-                | Command::StoreRating { .. }
                 | Command::Forbid { .. }
                 | Command::ShopEventTaken { .. }
                 | Command::WriteCrm { .. }
                 | Command::ShowPromise { .. } => {}
             }
         }
+        stored.into_iter().for_each(|event| self.tell(event));
     }
 
     fn cut_on(&mut self, leg: LegId) {

@@ -33,6 +33,9 @@ pub struct CallRecord {
     pub ended_by: Option<EndedBy>,
     pub end_reason: Option<EndReason>,
     pub rtp: Option<RtpStatistics>,
+    /// Made while the server ran on a rehearsal clock.
+    #[serde(default)]
+    pub rehearsal: bool,
     /// In the order in which they happened; begins with `Offered`.
     pub events: Vec<CallEvent>,
 }
@@ -115,6 +118,7 @@ impl Store {
                         rtp: row
                             .try_get::<Option<&str>, _>("rtp")?
                             .and_then(|json| serde_json::from_str(json).ok()),
+                        rehearsal: row.try_get("rehearsal")?,
                         events: Vec::new(),
                     })
                 })

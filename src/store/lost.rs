@@ -89,6 +89,7 @@ fn unended_stay(life: &Life) -> Option<Visit> {
             CallFact::Queued { group } => stay = Some((group.clone(), *at, origin)),
             CallFact::LeftLine(_) => stay = None,
             CallFact::Transferred { .. } => origin = Origin::Transferred,
+            CallFact::Placed { .. } => origin = Origin::Callback,
             CallFact::Offered { .. }
             | CallFact::Answered
             | CallFact::Step { .. }
@@ -102,6 +103,7 @@ fn unended_stay(life: &Life) -> Option<Visit> {
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
+            | CallFact::NotReached { .. }
             | CallFact::Ended { .. }
             | CallFact::Rtp(_) => {}
         }

@@ -1,4 +1,4 @@
-//! What outlives the process: call records, operators, what callers heard.
+//! What outlives the process: call records, promises, operators, what callers heard.
 //!
 //! - [`calls`]: reading call records
 //! - `lost`: closing those that a crash left open
@@ -6,21 +6,41 @@
 //! - [`visits`]: stays in the line and conversations, which reports count
 //! - [`operators`]: the people who take calls, and whether they want calls now
 //! - [`tips`]: which tips a caller heard
+//! - [`promises`]: what is owed to customers, the attempts to keep it, and what they thought of it
+//! - [`refusals`]: who is not to be called, what customers agreed to, robots that were stopped
+//! - [`shop_events`]: what happened in the shop, until somebody has seen to it
+//! - [`crm_writes`]: what is to be written into the CRM, and what came of it
+//! - `batches`, `statements`: the queue before the database, and what is written of it
 
+mod batches;
 pub mod calls;
+pub mod crm_writes;
 mod lost;
 pub mod operators;
+pub mod promises;
+pub mod refusals;
+pub mod shop_events;
+mod statements;
 pub mod tips;
 pub mod visits;
 pub mod writer;
 
 use std::time::Duration;
 
+pub use batches::WriterLimits;
 pub use calls::{CallEvent, CallFilter, CallRecord};
+pub use crm_writes::{CrmWriteEnd, PendingCrmWrite};
 pub use operators::{OperatorError, StoredOperator};
+pub use promises::{
+    Change, PromiseFilter, PromiseRecord, PromiseStory, PromiseWriter, QueueFull, RatingFilter,
+    RatingRecord, RobotCall, Stored,
+};
+pub use refusals::{Consent, Refusal};
 pub use tips::TipHeard;
 pub use visits::{ConversationRecord, VisitRecord};
-pub use writer::{CallWriter, WriterLimits};
+pub use writer::CallWriter;
+
+use tokio::sync::mpsc;
 
 use crate::config::DatabaseUrl;
 use crate::database::{self, DatabaseError, Pool, on_pool};
@@ -48,6 +68,11 @@ impl Store {
     /// Starts the task that writes call records. One per process.
     pub fn writer(&self) -> CallWriter {
         CallWriter::start(self.pool.clone(), WriterLimits::default())
+    }
+
+    /// Starts the task that stores promises and says on `safe` what is stored. One per process.
+    pub fn promise_writer(&self, safe: mpsc::Sender<Stored>) -> PromiseWriter {
+        PromiseWriter::start(self.pool.clone(), WriterLimits::default(), safe)
     }
 
     /// Writes something small; an error says in one line why nothing can be written. At most two

@@ -44,7 +44,7 @@ impl Store {
         let sql = "insert into tips_heard (caller, tip, at_ms) values ($1, $2, $3) \
             on conflict (caller, tip) do update set at_ms = excluded.at_ms";
         on_pool!(&self.pool, |pool| {
-            let keep = sqlx::query(sql).bind(super::writer::storable(caller));
+            let keep = sqlx::query(sql).bind(super::statements::storable(caller));
             keep.bind(tip.as_str()).bind(at.0).execute(pool).await?;
         });
         Ok(())

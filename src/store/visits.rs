@@ -5,7 +5,7 @@ use sqlx::{Database, Encode, QueryBuilder, Row, Type};
 
 use super::Store;
 use super::calls::{caller, from_word, uuid, word};
-use super::writer::storable;
+use super::statements::storable;
 use crate::database::{DatabaseError, on_pool};
 use crate::domain::{CallId, CallerId, Conversation, Login, Timestamp, Visit};
 
@@ -158,11 +158,12 @@ where
     query
 }
 
-fn one_too_many() -> i64 {
+/// The limit of a query of which [`not_too_many`] looks at the rows.
+pub(super) fn one_too_many() -> i64 {
     i64::try_from(ROWS_MAX + 1).unwrap_or(i64::MAX)
 }
 
-fn not_too_many<T>(rows: Vec<T>) -> Result<Vec<T>, DatabaseError> {
+pub(super) fn not_too_many<T>(rows: Vec<T>) -> Result<Vec<T>, DatabaseError> {
     if rows.len() > ROWS_MAX { Err(DatabaseError::TooMuch { max: ROWS_MAX }) } else { Ok(rows) }
 }
 
@@ -174,7 +175,8 @@ fn length(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }
 
-fn known<T: serde::de::DeserializeOwned>(word: String) -> Result<T, sqlx::Error> {
+/// A word that the tables keep.
+pub(super) fn known<T: serde::de::DeserializeOwned>(word: String) -> Result<T, sqlx::Error> {
     let unknown = format!("\"{word}\" is not known to this version");
     from_word(word).ok_or_else(|| sqlx::Error::Decode(unknown.into()))
 }

@@ -5,40 +5,22 @@
 //! facts. When the queue is nearly full, details are dropped and counted; the facts that open and
 //! close a call, and those that reports count, have the last tenth of it for themselves.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::QueryBuilder;
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
 
+use super::batches::{Batches, Patience, WriterLimits, never_fits};
 use super::calls::{caller_columns, word};
+use super::statements::storable;
 use super::visits::{add_conversations, add_visits};
 use crate::database::{Pool, on_pool};
 use crate::domain::{CallFact, CallId, Conversation, Timestamp, Visit};
 
-/// Rows that one insert statement carries; 11 columns stay below the 32,766 parameters of SQLite.
+/// Rows that one insert statement carries; 12 columns stay below the 32,766 parameters of SQLite.
 const ROWS_PER_STATEMENT: usize = 500;
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LONGEST: Duration = Duration::from_secs(2);
-
-/// Sizes and times of the writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriterLimits {
-    /// Facts kept in memory while the database is away: some 200 bytes each.
-    pub queue_max: usize,
-    /// Facts in one transaction.
-    pub batch_max: usize,
-    /// How long facts may gather before they are written.
-    pub gather: Duration,
-}
-
-impl Default for WriterLimits {
-    fn default() -> Self {
-        Self { queue_max: 200_000, batch_max: 2_000, gather: Duration::from_millis(50) }
-    }
-}
 
 /// The way to the call records. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -48,119 +30,98 @@ pub struct CallWriter {
 
 #[derive(Debug)]
 struct Shared {
-    limits: WriterLimits,
-    queue: Mutex<Queue>,
-    /// Something changed in the queue that the task should look at.
-    wake: Notify,
-    /// The highest `seq` that is safe in the database.
-    written: watch::Sender<i64>,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    facts: VecDeque<Queued>,
-    last_seq: i64,
+    facts: Arc<Batches<Fact>>,
     /// Since the last warning.
-    dropped: u64,
-    /// Somebody waits: don't gather.
-    hurry: bool,
-    closing: bool,
+    dropped: AtomicU64,
+    rehearsal: AtomicBool,
 }
 
-#[derive(Clone, Debug)]
+/// What happened to a call.
+#[derive(Debug)]
+struct Fact {
+    call: CallId,
+    at: Timestamp,
+    fact: CallFact,
+    rehearsal: bool,
+}
+
+/// The same with its number, which orders the life of a call.
+#[derive(Debug)]
 struct Queued {
     call: CallId,
     seq: i64,
     at: Timestamp,
     fact: CallFact,
+    rehearsal: bool,
 }
 
 impl CallWriter {
     /// Starts the writing task on the current tokio runtime.
     pub fn start(pool: Pool, limits: WriterLimits) -> Self {
-        let shared = Arc::new(Shared {
-            limits,
-            queue: Mutex::default(),
-            wake: Notify::new(),
-            written: watch::Sender::new(0),
-            task: Mutex::new(None),
-        });
-        let task = tokio::spawn(write_on(Arc::clone(&shared), pool));
-        *shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        let facts = Batches::new(limits);
+        let (dropped, rehearsal) = (AtomicU64::new(0), AtomicBool::new(false));
+        let shared = Arc::new(Shared { facts: Arc::clone(&facts), dropped, rehearsal });
+        facts.emptied_by(write_on(Arc::clone(&shared), pool));
         Self { shared }
+    }
+
+    /// Whether calls that begin from now on are marked as such of a rehearsal.
+    pub fn set_rehearsal(&self, rehearsal: bool) {
+        self.shared.rehearsal.store(rehearsal, Ordering::Relaxed);
     }
 
     /// Puts a fact of a call on its way. Never waits. Facts of one call keep their order.
     pub fn record(&self, call: CallId, at: Timestamp, fact: CallFact) {
-        let Shared { limits, wake, .. } = &*self.shared;
-        let mut queue = self.shared.queue();
+        let Shared { facts, dropped, rehearsal } = &*self.shared;
+        let queue_max = facts.limits.queue_max;
         let max = match fact {
             CallFact::Offered { .. }
+            | CallFact::Placed { .. }
             | CallFact::Answered
             | CallFact::LeftLine(_)
             | CallFact::Conversed(_)
-            | CallFact::Ended { .. } => limits.queue_max,
-            _ => limits.queue_max - limits.queue_max / 10,
+            | CallFact::Ended { .. } => queue_max,
+            _ => queue_max - queue_max / 10,
         };
-        if queue.closing || queue.facts.len() >= max {
-            queue.dropped += 1;
-            return;
-        }
-        queue.last_seq += 1;
-        let seq = queue.last_seq;
-        queue.facts.push_back(Queued { call, seq, at, fact });
-        if queue.facts.len() == 1 || queue.facts.len() == limits.batch_max {
-            wake.notify_one();
+        let rehearsal = rehearsal.load(Ordering::Relaxed);
+        if !facts.push(Fact { call, at, fact, rehearsal }, max) {
+            dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Returns when everything recorded so far is in the database.
     pub async fn flush(&self) {
-        let last = {
-            let mut queue = self.shared.queue();
-            queue.hurry = true;
-            queue.last_seq
-        };
-        self.shared.wake.notify_one();
-        // The sender lives in `shared`, so waiting can't fail.
-        let _ = self.shared.written.subscribe().wait_for(|&written| written >= last).await;
+        self.shared.facts.flush().await;
     }
 
     /// Writes what is queued and ends the task; later facts are dropped. Gives up after `within`
     /// and returns how many facts are lost then: 0 unless the database is away.
     pub async fn close(&self, within: Duration) -> u64 {
-        self.shared.queue().closing = true;
-        self.shared.wake.notify_one();
-        let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut task) = task
-            && tokio::time::timeout(within, &mut task).await.is_err()
-        {
-            task.abort();
-        }
-        let written = *self.shared.written.borrow();
-        let lost = self.shared.queue().last_seq.saturating_sub(written);
+        let lost = self.shared.facts.close(within).await;
         if lost > 0 {
             tracing::error!(facts = lost, "the database is away; the last facts of calls are lost");
         }
-        u64::try_from(lost).unwrap_or(0)
-    }
-}
-
-impl Shared {
-    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        // Nothing panics while it is held, and a queue is whole at every moment.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lost
     }
 }
 
 /// The task: gather, write, until closed and empty.
 async fn write_on(shared: Arc<Shared>, pool: Pool) {
-    while let Some(batch) = next_batch(&shared).await {
-        let last = batch.last().map_or(0, |fact| fact.seq);
+    while let Some(batch) = shared.facts.next().await {
+        let last = batch.last().map_or(0, |(seq, _)| *seq);
+        let batch: Vec<Queued> = batch
+            .into_iter()
+            .map(|(seq, Fact { call, at, fact, rehearsal })| Queued {
+                call,
+                seq,
+                at,
+                fact,
+                rehearsal,
+            })
+            .collect();
         write_until_done(&shared, &pool, &batch).await;
-        shared.written.send_replace(last);
-        let dropped = std::mem::take(&mut shared.queue().dropped);
+        shared.facts.written(last);
+        let dropped = shared.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(
                 facts = dropped,
@@ -170,75 +131,17 @@ async fn write_on(shared: Arc<Shared>, pool: Pool) {
     }
 }
 
-/// Waits for facts and lets some gather. `None`: closed, and nothing is left.
-async fn next_batch(shared: &Shared) -> Option<Vec<Queued>> {
-    loop {
-        let (empty, closing) = {
-            let queue = shared.queue();
-            (queue.facts.is_empty(), queue.closing)
-        };
-        match (empty, closing) {
-            (false, _) => break,
-            (true, true) => return None,
-            (true, false) => shared.wake.notified().await,
-        }
-    }
-    let gathered = async {
-        loop {
-            {
-                let queue = shared.queue();
-                let enough = queue.facts.len() >= shared.limits.batch_max;
-                if enough || queue.hurry || queue.closing {
-                    break;
-                }
-            }
-            shared.wake.notified().await;
-        }
-    };
-    // A time-out is the ordinary end of gathering.
-    let _ = tokio::time::timeout(shared.limits.gather, gathered).await;
-    let mut queue = shared.queue();
-    let count = queue.facts.len().min(shared.limits.batch_max);
-    let batch = queue.facts.drain(..count).collect();
-    queue.hurry &= !queue.facts.is_empty();
-    Some(batch)
-}
-
 async fn write_until_done(shared: &Shared, pool: &Pool, batch: &[Queued]) {
-    let mut pause = RETRY_FIRST;
-    let mut warned = false;
+    let mut patience = Patience::with("calls");
     loop {
         match write(pool, batch).await {
-            Ok(()) => {
-                if warned {
-                    tracing::info!("calls are written again");
-                }
-                return;
-            }
+            Ok(()) => return patience.done(),
             Err(error) if never_fits(&error) => {
                 tracing::error!(%error, facts = batch.len(), "facts of calls can't be stored; dropped");
                 return;
             }
-            Err(error) if !warned => {
-                let kept = batch.len() + shared.queue().facts.len();
-                tracing::warn!(%error, kept, "calls can't be written; kept in memory, trying again");
-                warned = true;
-            }
-            Err(error) => tracing::debug!(%error, "calls still can't be written"),
+            Err(error) => patience.wait(&error, batch.len() + shared.facts.waiting()).await,
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(RETRY_LONGEST);
-    }
-}
-
-/// Whether the values are at fault, so that trying again is of no use: a constraint (SQLite 19, 20;
-/// SQLSTATE class 23) or a value that the database refuses (SQLSTATE class 22).
-fn never_fits(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else { return false };
-    match error.code() {
-        Some(code) if code.len() == 5 => code.starts_with("22") || code.starts_with("23"),
-        Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 19 | 20)),
-        None => false,
     }
 }
 
@@ -255,6 +158,7 @@ struct RowChange {
     ended_by: Option<String>,
     end_reason: Option<String>,
     rtp: Option<String>,
+    rehearsal: bool,
 }
 
 impl RowChange {
@@ -265,6 +169,13 @@ impl RowChange {
                 (self.caller_kind, self.caller) = caller_columns(caller);
                 self.caller = storable(&self.caller);
                 self.dialled = storable(dialled);
+                self.plan = storable(plan);
+            }
+            CallFact::Placed { purpose, customer, promise: _, plan } => {
+                self.started_ms = queued.at.0;
+                (self.caller_kind, self.caller) = caller_columns(customer);
+                self.caller = storable(&self.caller);
+                self.dialled = storable(purpose);
                 self.plan = storable(plan);
             }
             CallFact::Answered => self.answered_ms = Some(queued.at.0),
@@ -287,6 +198,7 @@ impl RowChange {
             | CallFact::Transferred { .. }
             | CallFact::Conversed(_)
             | CallFact::Recorded(_)
+            | CallFact::NotReached { .. }
             | CallFact::Promised { .. } => {}
         }
     }
@@ -295,16 +207,12 @@ impl RowChange {
         matches!(
             fact,
             CallFact::Offered { .. }
+                | CallFact::Placed { .. }
                 | CallFact::Answered
                 | CallFact::Ended { .. }
                 | CallFact::Rtp(_)
         )
     }
-}
-
-/// PostgreSQL has no NUL in texts, and a caller may send one.
-pub(super) fn storable(text: &str) -> String {
-    text.replace('\0', "\u{FFFD}")
 }
 
 /// One transaction. Writing the same batch again changes nothing, so that a commit whose answer was
@@ -315,6 +223,7 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
         let change = changes.entry(queued.call).or_insert_with(|| RowChange {
             started_ms: queued.at.0,
             caller_kind: "other",
+            rehearsal: queued.rehearsal,
             ..RowChange::default()
         });
         change.apply(queued);
@@ -326,7 +235,7 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
         for rows in changes.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
                 "insert into calls (id, started_ms, caller_kind, caller, dialled, plan, \
-                 answered_ms, ended_ms, ended_by, end_reason, rtp) ",
+                 answered_ms, ended_ms, ended_by, end_reason, rtp, rehearsal) ",
             );
             query.push_values(rows, |mut row, (id, change)| {
                 row.push_bind(id.to_string())
@@ -339,7 +248,8 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
                     .push_bind(change.ended_ms)
                     .push_bind(&change.ended_by)
                     .push_bind(&change.end_reason)
-                    .push_bind(&change.rtp);
+                    .push_bind(&change.rtp)
+                    .push_bind(change.rehearsal);
             });
             // A call's beginning came first, so its row is there; a call that is over stays over.
             query.push(

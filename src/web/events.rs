@@ -17,6 +17,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::feeds::Feeds;
+use super::promises::PromiseView;
 use super::state::{Masked, OperatorNow};
 use crate::domain::{CallId, Decision, LineOutcome, Login, Timestamp};
 
@@ -43,6 +44,13 @@ pub enum WebEvent {
         caller: Masked,
         dialled: String,
     },
+    /// A call of ours to a customer: by a robot, or by an operator who calls back.
+    CallPlaced {
+        call: CallId,
+        customer: Masked,
+        /// The robot of the plan, or the kind of callback.
+        purpose: String,
+    },
     CallEnded {
         call: CallId,
         /// As `allo calls` names it.
@@ -68,6 +76,14 @@ pub enum WebEvent {
         call: CallId,
         decision: Decision,
     },
+    /// Something is owed to a customer from now on.
+    PromiseMade(Box<PromiseView>),
+    PromiseChanged(Box<PromiseView>),
+    /// It will be late unless somebody sees to it.
+    PromiseLate(Box<PromiseView>),
+    /// The due time passed.
+    PromiseOverdue(Box<PromiseView>),
+    PromiseOver(Box<PromiseView>),
     OperatorChanged {
         login: Login,
         #[serde(flatten)]
@@ -80,10 +96,16 @@ impl WebEvent {
     pub fn name(&self) -> &'static str {
         match self {
             Self::CallBegan { .. } => "call-began",
+            Self::CallPlaced { .. } => "call-placed",
             Self::CallEnded { .. } => "call-ended",
             Self::CallerJoined { .. } => "caller-joined",
             Self::CallerLeft { .. } => "caller-left",
             Self::Decided { .. } => "decided",
+            Self::PromiseMade(_) => "promise-made",
+            Self::PromiseChanged(_) => "promise-changed",
+            Self::PromiseLate(_) => "promise-late",
+            Self::PromiseOverdue(_) => "promise-overdue",
+            Self::PromiseOver(_) => "promise-over",
             Self::OperatorChanged { .. } => "operator-changed",
         }
     }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::events::{Stamped, WebEvent};
 use super::metrics::Counters;
+use super::promises::{PromiseView, RobotView};
 use super::state::{GroupWhy, StateSnapshot};
 use crate::domain::Timestamp;
 
@@ -30,6 +31,17 @@ pub enum Question {
     Why {
         group: String,
         answer: oneshot::Sender<Option<GroupWhy>>,
+    },
+    /// All promises that are not over, in any order.
+    Promises(oneshot::Sender<Vec<PromiseView>>),
+    /// The surveys and robots of the plan, by name.
+    Robots(oneshot::Sender<Vec<RobotView>>),
+    /// Stops a robot, or lets it call again. Answered when it is done; `false`: there is no such
+    /// robot.
+    SwitchRobot {
+        name: String,
+        stop: bool,
+        answer: oneshot::Sender<bool>,
     },
 }
 
@@ -77,6 +89,18 @@ impl Feeds {
 
     pub(super) async fn why(&self, group: String) -> Result<Option<GroupWhy>, NoAnswer> {
         self.ask(|answer| Question::Why { group, answer }).await
+    }
+
+    pub(super) async fn promises(&self) -> Result<Vec<PromiseView>, NoAnswer> {
+        self.ask(Question::Promises).await
+    }
+
+    pub(super) async fn robots(&self) -> Result<Vec<RobotView>, NoAnswer> {
+        self.ask(Question::Robots).await
+    }
+
+    pub(super) async fn switch_robot(&self, name: String, stop: bool) -> Result<bool, NoAnswer> {
+        self.ask(|answer| Question::SwitchRobot { name, stop, answer }).await
     }
 
     async fn ask<T>(

@@ -19,7 +19,11 @@ struct Inner {
     database: Probe,
 }
 
+/// Says what a rehearsal's clock shows now.
+type Rehearsed = Box<dyn Fn() -> String + Send + Sync>;
+
 struct Parts {
+    rehearsal: Option<(u32, Rehearsed)>,
     sip: Result<(), String>,
     plan: Result<(), String>,
     draining: bool,
@@ -33,6 +37,18 @@ pub struct HealthReport {
     /// What is wrong, by part; absent when nothing is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, String>,
+    /// Present while the server runs on the clock of a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<RehearsalReport>,
+}
+
+/// The clock of a rehearsal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsalReport {
+    /// What it shows now, RFC 3339.
+    pub clock: String,
+    /// Seconds that pass on it in one.
+    pub speed: u32,
 }
 
 impl Health {
@@ -42,7 +58,12 @@ impl Health {
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         let not_yet = |what: &str| Err(format!("{what} has not started yet"));
-        let parts = Parts { sip: not_yet("SIP"), plan: not_yet("the plan"), draining: false };
+        let parts = Parts {
+            rehearsal: None,
+            sip: not_yet("SIP"),
+            plan: not_yet("the plan"),
+            draining: false,
+        };
         let database: Probe = Box::new(move || Box::pin(database()));
         Self(Arc::new(Inner { parts: Mutex::new(parts), database }))
     }
@@ -55,6 +76,11 @@ impl Health {
     /// A plan is in force, or why none is. A broken edit does not count: the plan before it is.
     pub fn set_plan(&self, state: Result<(), String>) {
         self.parts().plan = state;
+    }
+
+    /// Schedules follow a clock of this speed; `shown` says what it shows now, RFC 3339.
+    pub fn set_rehearsal(&self, speed: u32, shown: impl Fn() -> String + Send + Sync + 'static) {
+        self.parts().rehearsal = Some((speed, Box::new(shown)));
     }
 
     /// New calls are refused from now on.
@@ -76,7 +102,10 @@ impl Health {
             (false, true) => "ok",
             (false, false) => "failing",
         };
-        HealthReport { status: status.to_owned(), reasons }
+        let rehearsal = parts.rehearsal.as_ref();
+        let rehearsal =
+            rehearsal.map(|(speed, shown)| RehearsalReport { clock: shown(), speed: *speed });
+        HealthReport { status: status.to_owned(), reasons, rehearsal }
     }
 
     fn parts(&self) -> std::sync::MutexGuard<'_, Parts> {

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::promises::PromiseFigures;
 use super::state::{GroupState, OperatorNow, StateSnapshot};
+use crate::domain::PromiseKind;
 
 /// The content type of the answer.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -19,6 +21,7 @@ pub struct Counters {
     /// Responses sent, by the first digit of their status: 1 to 6.
     pub sip_responses: BTreeMap<u8, u64>,
     pub rtp: RtpCounters,
+    pub promises: PromiseFigures,
 }
 
 /// RTP as it was received.
@@ -70,6 +73,7 @@ pub fn text(state: &StateSnapshot, counters: &Counters, listeners: usize) -> Str
         classes.iter().map(|(class, count)| (vec![("class", class.as_str())], *count as f64));
     page.family("allo_sip_responses_total", "SIP responses sent.", Kind::Counter, responses);
     rtp(&mut page, &counters.rtp);
+    promises(&mut page, &counters.promises);
     page.one("allo_event_listeners", "Clients of /api/events.", listeners as f64);
     page.0
 }
@@ -120,6 +124,29 @@ fn rtp(page: &mut Page, rtp: &RtpCounters) {
     page.family("allo_rtp_packets_lost_total", "RTP packets that never came.", Kind::Counter, lost);
     let help = "Mean interarrival jitter of the calls that are up.";
     page.one("allo_rtp_jitter_seconds", help, rtp.jitter_ms / 1000.0);
+}
+
+fn promises(page: &mut Page, figures: &PromiseFigures) {
+    for (name, help, counts) in [
+        ("allo_promises_open", "Promises that are not over.", &figures.open),
+        ("allo_promises_late", "Those of them that are late.", &figures.late),
+    ] {
+        let rows = PromiseKind::ALL.map(|kind| {
+            (vec![("kind", kind.name())], counts.get(&kind).copied().unwrap_or(0) as f64)
+        });
+        page.family(name, help, Kind::Gauge, rows);
+    }
+    let over = figures.over.iter().map(|((kind, state), count)| {
+        (vec![("kind", kind.name()), ("outcome", state.name())], *count as f64)
+    });
+    let help = "Promises that are over, by how they ended.";
+    page.family("allo_promises_total", help, Kind::Counter, over);
+    let calls = figures.robot_calls_up.iter();
+    let calls = calls.map(|(robot, up)| (vec![("robot", robot.as_str())], *up as f64));
+    page.family("allo_robot_calls_up", "Calls of robots that are up.", Kind::Gauge, calls);
+    let trunks = figures.trunk_up.iter();
+    let trunks = trunks.map(|(trunk, up)| (vec![("trunk", trunk.as_str())], f64::from(*up)));
+    page.family("allo_trunk_up", "1 while the trunk can be used.", Kind::Gauge, trunks);
 }
 
 fn seconds(ms: u64) -> f64 {

@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::domain::{CallId, CallerId, Extension, Login, Origin, Pii, Timestamp, Verdict};
+use crate::domain::{
+    CallId, CallerId, Extension, Login, Origin, PhoneNumber, Pii, Timestamp, Verdict,
+};
 
 /// The house at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -87,6 +89,12 @@ impl From<&CallerId> for Masked {
     }
 }
 
+impl From<&PhoneNumber> for Masked {
+    fn from(number: &PhoneNumber) -> Self {
+        Self(Pii(number).to_string())
+    }
+}
+
 impl fmt::Debug for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -120,6 +128,11 @@ pub enum OperatorNow {
         call: CallId,
         since: Timestamp,
     },
+    /// Kept free for a customer who is being called back.
+    Reserved {
+        call: CallId,
+        since: Timestamp,
+    },
     /// Without a call: one of the operator's own.
     Talking {
         call: Option<CallId>,
@@ -136,8 +149,8 @@ pub enum OperatorNow {
 
 impl OperatorNow {
     /// All names, as they stand in JSON and in labels of metrics.
-    pub const NAMES: [&'static str; 7] =
-        ["offline", "unreachable", "ready", "ringing", "talking", "wrap-up", "paused"];
+    pub const NAMES: [&'static str; 8] =
+        ["offline", "unreachable", "ready", "ringing", "reserved", "talking", "wrap-up", "paused"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -145,6 +158,7 @@ impl OperatorNow {
             Self::Unreachable => "unreachable",
             Self::Ready { .. } => "ready",
             Self::Ringing { .. } => "ringing",
+            Self::Reserved { .. } => "reserved",
             Self::Talking { .. } => "talking",
             Self::WrapUp { .. } => "wrap-up",
             Self::Paused { .. } => "paused",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
 use futures_util::StreamExt as _;
@@ -17,7 +17,8 @@ use super::feeds::EVENTS_MAX;
 use super::*;
 use crate::config::settings;
 use crate::domain::{
-    CallId, CallerId, LineOutcome, Origin, PhoneNumber, Region, Timestamp, Verdict,
+    About, CallId, CallerId, LineOutcome, Origin, PhoneNumber, Promise, PromiseId, PromiseKind,
+    PromiseState, Region, ShopEvent, Timestamp, Verdict,
 };
 
 const TOKEN: &str = "0123456789abcdef";
@@ -103,7 +104,86 @@ fn counters() -> Counters {
         calls: BTreeMap::from([("hung-up".into(), 5)]),
         sip_responses: BTreeMap::from([(2, 7), (4, 1)]),
         rtp: RtpCounters { packets: 100, lost: 2, jitter_ms: 1.5 },
+        promises: figures(),
     }
+}
+
+fn promise(kind: PromiseKind, due: i64) -> Promise {
+    Promise {
+        id: PromiseId(Uuid::from_u128(due as u128)),
+        kind,
+        name: String::new(),
+        phone: PhoneNumber::parse("+79161234567", Region::default()).unwrap(),
+        group: Some("support".into()),
+        script: "hotline".into(),
+        made: Timestamp(500),
+        due: Timestamp(due),
+        state: PromiseState::Scheduled,
+        next_at: Some(Timestamp(due - 60)),
+        attempts: 1,
+        not_counted: 0,
+        overdue: false,
+        place: None,
+        about: About::default(),
+        event: None,
+        contacted: None,
+        ended: None,
+        escalated: false,
+        note: "busy; again at 12:40".into(),
+        rehearsal: false,
+    }
+}
+
+/// At the wall clock's 1,000.
+fn promises() -> Vec<PromiseView> {
+    let of = |kind, due| PromiseView::of(&promise(kind, due), Timestamp(1_000));
+    vec![of(PromiseKind::CallbackMissed, 2_000), of(PromiseKind::Incident, 900)]
+}
+
+fn robot() -> RobotView {
+    RobotView {
+        name: "low balance".into(),
+        stopped: true,
+        since: Timestamp(400),
+        left: 3,
+        up: 1,
+        done: 7,
+        answered: 5,
+        opted_out: 1,
+        ends: None,
+    }
+}
+
+fn figures() -> PromiseFigures {
+    let mut figures = PromiseFigures {
+        over: BTreeMap::from([((PromiseKind::RatingCall, PromiseState::GivenUp), 4)]),
+        robot_calls_up: BTreeMap::from([("rating".into(), 2)]),
+        trunk_up: BTreeMap::from([("mts".into(), true), ("second".into(), false)]),
+        ..PromiseFigures::default()
+    };
+    for view in promises() {
+        *figures.open.entry(view.kind).or_default() += 1;
+        *figures.late.entry(view.kind).or_default() += u64::from(view.late);
+    }
+    figures
+}
+
+/// Keeps events whose name is not `broken`, of which the first is new; and what was kept.
+fn intake() -> (Intake, Arc<Mutex<Vec<ShopEvent>>>) {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let inbox = Arc::clone(&kept);
+    let intake = Intake::new(Region::default(), move |events: Vec<ShopEvent>| {
+        let is_broken = events.iter().any(|event| event.name == "broken");
+        let repeated = events.len().saturating_sub(1) as u64;
+        if !is_broken {
+            inbox.lock().unwrap().extend(events);
+        }
+        async move {
+            let kept = Kept { new: 1, repeated };
+            if is_broken { Err("the disk is full".to_owned()) } else { Ok(kept) }
+        }
+    });
+    (intake, kept)
 }
 
 /// A house that answers; the sender tells events.
@@ -114,6 +194,11 @@ fn house() -> (Feeds, Events) {
             match question {
                 Question::State(answer) => drop(answer.send(snapshot())),
                 Question::Metrics(answer) => drop(answer.send((snapshot(), counters()))),
+                Question::Promises(answer) => drop(answer.send(promises())),
+                Question::Robots(answer) => drop(answer.send(vec![robot()])),
+                Question::SwitchRobot { name, answer, .. } => {
+                    let _ = answer.send(name == "low balance");
+                }
                 Question::Why { group, answer } => {
                     drop(answer.send((group == "support").then(why)));
                 }
@@ -128,7 +213,7 @@ async fn start(token: Option<&str>) -> (SocketAddr, Events, CancellationToken) {
     let (feeds, events) = house();
     let shutdown = CancellationToken::new();
     let settings = settings("127.0.0.1:0", token);
-    let web = Web::start(&settings, well(), feeds, shutdown.clone()).await.unwrap();
+    let web = Web::start(&settings, well(), feeds, intake().0, shutdown.clone()).await.unwrap();
     (web.address(), events, shutdown)
 }
 
@@ -157,7 +242,8 @@ async fn health_is_200_once_every_part_is_well_and_503_with_the_reason_before() 
     let shutdown = CancellationToken::new();
     let (feeds, _answers) = Feeds::new();
     let anywhere = settings("127.0.0.1:0", None);
-    let web = Web::start(&anywhere, health.clone(), feeds, shutdown.clone()).await.unwrap();
+    let web =
+        Web::start(&anywhere, health.clone(), feeds, intake().0, shutdown.clone()).await.unwrap();
     let address = web.address();
     health.set_sip(Ok(()));
     let (status, body) = get(address, "/health", "").await;
@@ -189,7 +275,9 @@ async fn an_address_in_use_is_named() {
     let address = taken.local_addr().unwrap();
     let settings = settings(&address.to_string(), None);
     let feeds = Feeds::new().0;
-    let error = Web::start(&settings, well(), feeds, CancellationToken::new()).await.unwrap_err();
+    let error = Web::start(&settings, well(), feeds, intake().0, CancellationToken::new())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
@@ -207,7 +295,9 @@ async fn without_a_token_only_this_machine_is_listened_to() {
         ("127.0.0.1:0", Some(""), false),
     ] {
         let settings = settings(listen, token);
-        let web = Web::start(&settings, well(), Feeds::new().0, CancellationToken::new()).await;
+        let web =
+            Web::start(&settings, well(), Feeds::new().0, intake().0, CancellationToken::new())
+                .await;
         assert_eq!(web.is_ok(), starts, "{listen} {token:?}");
         if let Err(error) = web {
             assert!(error.to_string().contains("[web] token"), "{error}");
@@ -220,7 +310,7 @@ async fn everything_but_health_asks_for_the_token() {
     let (address, ..) = start(Some(TOKEN)).await;
     assert_eq!(get(address, "/health", "").await.0, 200);
     let right = format!("authorization: bearer {TOKEN}\r\n");
-    for path in ["/metrics", "/api/state", "/api/groups/support/why"] {
+    for path in ["/metrics", "/api/state", "/api/groups/support/why", "/api/promises"] {
         assert_eq!(get(address, path, &right).await.0, 200, "{path}");
         for wrong in [
             String::new(),
@@ -237,6 +327,8 @@ async fn everything_but_health_asks_for_the_token() {
         }
     }
     assert_eq!(get(address, "/api/events", "").await.0, 401);
+    assert_eq!(post(address, "/api/events", JSON, "[]").await.0, 401);
+    assert_eq!(post(address, "/api/robots/low%20balance/stop", "", "").await.0, 401);
 }
 
 #[tokio::test]
@@ -277,13 +369,122 @@ async fn why_nobody_is_rung_is_told_for_a_group_and_an_unknown_one_is_404() {
     assert!(body.contains("no such group"), "{body}");
 }
 
+const JSON: &str = "Content-Type: application/json; charset=utf-8\r\n";
+
+async fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n{headers}\
+         Connection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+async fn start_shop() -> (SocketAddr, Arc<Mutex<Vec<ShopEvent>>>) {
+    let ((feeds, _), (intake, kept)) = (house(), intake());
+    let settings = settings("127.0.0.1:0", None);
+    let web = Web::start(&settings, well(), feeds, intake, CancellationToken::new()).await;
+    (web.unwrap().address(), kept)
+}
+
+#[tokio::test]
+async fn events_of_the_shop_are_answered_once_they_are_kept() {
+    let (address, kept) = start_shop().await;
+    let one = r#"{"event": "balance.low", "phone": "8 916 123-45-67", "id": 7, "balance": 40.5}"#;
+    let answer = post(address, "/api/events", JSON, one).await;
+    assert_eq!(answer, (202, json!({"new": 1, "repeated": 0})));
+    let answer = post(address, "/api/events", JSON, &format!("[{one},{one},{one}]")).await;
+    assert_eq!(answer, (202, json!({"new": 1, "repeated": 2})));
+    let kept = kept.lock().unwrap();
+    assert_eq!((kept.len(), kept[0].values["balance"].as_str()), (4, "40.5"));
+}
+
+#[tokio::test]
+async fn of_a_wrong_request_nothing_is_kept() {
+    let (address, kept) = start_shop().await;
+    let right = r#"{"event": "delayed", "phone": "+79161234567"}"#;
+    let wrong = format!(r#"[{right}, {{"event": "delayed", "phone": "nobody"}}]"#);
+    let (status, answer) = post(address, "/api/events", JSON, &wrong).await;
+    let error = json!({"error": "event 2: field phone: is not a phone number"});
+    assert_eq!((status, answer), (400, error));
+    for (headers, body, expected) in [
+        ("", right, 415),
+        ("Content-Type: text/plain\r\n", right, 415),
+        (&*format!("{JSON}Origin: http://shop.example\r\n"), right, 403),
+        (&*format!("{JSON}Origin: null\r\n"), right, 403),
+        (JSON, &*" ".repeat(1024 * 1024 + 1), 413),
+    ] {
+        let (status, answer) = post(address, "/api/events", headers, body).await;
+        assert_eq!(status, expected, "{headers}");
+        assert!(answer["error"].is_string(), "{headers} {answer}");
+    }
+    let broken = right.replace("delayed", "broken");
+    assert_eq!(post(address, "/api/events", JSON, &broken).await.0, 503);
+    assert!(kept.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_owed_is_told_by_due_time_in_the_shape_that_the_docs_show() {
+    let (address, ..) = start(None).await;
+    let owed = get_json(address, "/api/promises").await;
+    assert_eq!((&owed["open"], &owed["late"]), (&json!(2), &json!(1)));
+    let incident = json!({
+        "promise": "00000000-0000-0000-0000-000000000384", "kind": "incident", "name": "",
+        "phone": "+7916•••4567", "group": "support", "state": "scheduled", "made": 500, "due": 900,
+        "late": true, "next-at": 840, "attempts": 1, "note": "busy; again at 12:40",
+        "rehearsal": false
+    });
+    assert_eq!(owed["promises"][0], incident);
+    assert_eq!(owed["promises"][1]["kind"], "callback-missed");
+}
+
+#[tokio::test]
+async fn a_robot_is_seen_stopped_and_resumed() {
+    let (address, ..) = start(None).await;
+    let robot = json!({
+        "name": "low balance", "stopped": true, "since": 400, "left": 3, "up": 1, "done": 7,
+        "answered": 5, "opted-out": 1, "ends": null
+    });
+    assert_eq!(get_json(address, "/api/robots").await, json!([robot]));
+    for (deed, stopped) in [("stop", true), ("resume", false)] {
+        let answer = post(address, &format!("/api/robots/low%20balance/{deed}"), "", "").await;
+        assert_eq!(answer, (200, json!({"name": "low balance", "stopped": stopped})));
+        assert_eq!(post(address, &format!("/api/robots/high/{deed}"), "", "").await.0, 404);
+        let foreign = "Origin: http://shop.example\r\n";
+        let path = format!("/api/robots/low%20balance/{deed}");
+        assert_eq!(post(address, &path, foreign, "").await.0, 403);
+        assert_eq!(get(address, &path, "").await.0, 405);
+    }
+}
+
+#[tokio::test]
+async fn promises_are_events_with_all_that_the_list_tells() {
+    let (address, events, _shutdown) = start(None).await;
+    let mut stream = ask(address, "/api/events", "").await;
+    read_until(&mut stream, "event: state").await;
+    let [missed, incident] = &promises()[..] else { panic!("two promises") };
+    events.tell(Timestamp(5), WebEvent::PromiseMade(Box::new(missed.clone())));
+    events.tell(Timestamp(6), WebEvent::PromiseOverdue(Box::new(incident.clone())));
+    let text = read_until(&mut stream, "\"kind\":\"incident\"").await;
+    assert!(text.contains("event: promise-made\nid: 1\n"), "{text}");
+    assert!(text.contains("event: promise-overdue\nid: 2\n"), "{text}");
+    assert!(text.contains("\"phone\":\"+7916•••4567\""), "{text}");
+}
+
 #[tokio::test]
 async fn a_house_that_does_not_answer_is_503() {
     let (feeds, answers) = Feeds::new();
     drop(answers);
     let settings = settings("127.0.0.1:0", None);
-    let web = Web::start(&settings, well(), feeds, CancellationToken::new()).await.unwrap();
-    for path in ["/metrics", "/api/state", "/api/groups/support/why"] {
+    let web =
+        Web::start(&settings, well(), feeds, intake().0, CancellationToken::new()).await.unwrap();
+    for path in ["/metrics", "/api/state", "/api/groups/support/why", "/api/robots"] {
         let (status, body) = get(web.address(), path, "").await;
         assert_eq!(status, 503, "{path}");
         assert!(body.contains("try again"), "{body}");
@@ -311,6 +512,13 @@ async fn metrics_are_text_that_prometheus_reads() {
         "allo_rtp_packets_lost_total 2",
         "allo_rtp_jitter_seconds 0.0015",
         "allo_event_listeners 0",
+        "allo_promises_open{kind=\"incident\"} 1",
+        "allo_promises_late{kind=\"incident\"} 1",
+        "allo_promises_late{kind=\"callback-missed\"} 0",
+        "allo_promises_open{kind=\"reminder\"} 0",
+        "allo_promises_total{kind=\"rating-call\",outcome=\"given-up\"} 4",
+        "allo_robot_calls_up{robot=\"rating\"} 2",
+        "allo_trunk_up{trunk=\"second\"} 0",
     ] {
         assert!(text.lines().any(|its| its == line), "{line} is not in\n{text}");
     }

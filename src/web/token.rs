@@ -34,6 +34,11 @@ impl Gate {
         }
     }
 
+    /// Whether anybody on this machine may ask.
+    pub fn asks_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.0 else { return true };
         let shown = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
@@ -55,7 +60,8 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
         return next.run(request).await;
     }
     let error = ApiError {
-        error: "a token is needed: Authorization: Bearer TOKEN, with [web] token of allo.toml",
+        error: "a token is needed: Authorization: Bearer TOKEN, with [web] token of allo.toml"
+            .into(),
     };
     let asks = [(header::WWW_AUTHENTICATE, "Bearer realm=\"allo\"")];
     (StatusCode::UNAUTHORIZED, asks, Json(error)).into_response()

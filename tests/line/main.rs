@@ -12,7 +12,6 @@ mod audio;
 mod baresip;
 mod codes;
 mod deaths;
-mod house;
 mod order;
 mod races;
 mod recording;
@@ -20,3 +19,5 @@ mod recording;
 mod support;
 mod tips;
 mod transfers;
+
+use support::house;

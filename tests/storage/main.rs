@@ -1,8 +1,11 @@
-//! Call records, operators and the CRM against real databases: the same contract on SQLite and on PostgreSQL.
+//! Call records, promises, operators and the CRM against real databases: the same contract on SQLite and on PostgreSQL.
 
+mod crm_changes;
 mod embedded_crm;
 mod operators;
+mod outbound;
 mod postgres;
+mod promises;
 mod sql_crm;
 mod store;
 mod writer;

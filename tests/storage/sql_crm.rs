@@ -15,8 +15,16 @@ const DEADLINE: Duration = Duration::from_secs(4);
 
 fn crm(url: DatabaseUrl, customers: &str, orders: &str, order: &str) -> SqlCrm {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let settings =
-        CrmSql { url, customers: customers.into(), orders: text(orders), order: text(order) };
+    let settings = CrmSql {
+        url,
+        customers: customers.into(),
+        orders: text(orders),
+        order: text(order),
+        bonus: None,
+        order_status: None,
+        events: None,
+        events_every: CrmSql::default_events_every(),
+    };
     SqlCrm::new(&settings, DEADLINE).unwrap()
 }
 

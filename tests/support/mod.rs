@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of this")]
 
+pub mod house;
 pub mod peers;
 pub mod server;
 

@@ -145,8 +145,16 @@ impl Acd {
     pub fn set_own_call(&mut self, now: Timestamp, login: &Login, is_up: bool, out: &mut Vec<Act>) {
         let Some(person) = self.staff.get_mut(login) else { return };
         person.own_call = is_up.then(|| person.own_call.unwrap_or(now));
-        if is_up && let Work::Ringing { offer, .. } = person.work {
-            self.withdraw(now, offer, RingOutcome::Withdrawn, out);
+        match person.work {
+            Work::Ringing { offer, .. } if is_up => {
+                self.withdraw(now, offer, RingOutcome::Withdrawn, out);
+            }
+            Work::Reserved { call, .. } if is_up => self.lose_reservation(now, call, out),
+            Work::None
+            | Work::Ringing { .. }
+            | Work::Reserved { .. }
+            | Work::Talking(_)
+            | Work::WrapUp { .. } => {}
         }
         self.refresh(now, login, out);
         self.settle(now, out);
@@ -197,18 +205,29 @@ impl Acd {
         self.stop_being_awaited_if_gone(now, login, out);
     }
 
-    /// A phone does not go on ringing for one who is not there for this caller any more.
+    /// A phone does not go on ringing for one who is not there for this caller any more, and nobody
+    /// counts on such a one.
     fn stop_ringing_if_gone(&mut self, now: Timestamp, login: &Login, out: &mut Vec<Act>) {
         let Some(person) = self.staff.get(login) else { return };
-        let Work::Ringing { offer, call, .. } = person.work else { return };
+        let (call, offer) = match person.work {
+            Work::Ringing { offer, call, .. } => (call, Some(offer)),
+            Work::Reserved { call, .. } => (call, None),
+            Work::None | Work::Talking(_) | Work::WrapUp { .. } => return,
+        };
         let Some(caller) = self.callers.get(&call) else { return };
         let is_manager = caller.ticket.manager.as_ref().is_some_and(|(m, _)| m == login);
         let is_member = person.groups.contains(&caller.group().name)
             || caller.helpers(now).any(|group| person.groups.contains(group));
-        if person.phone != PhoneState::Reachable {
-            self.withdraw(now, offer, RingOutcome::Unreachable, out);
+        let outcome = if person.phone != PhoneState::Reachable {
+            RingOutcome::Unreachable
         } else if !person.can_be_awaited() || !(is_manager || is_member) {
-            self.withdraw(now, offer, RingOutcome::Withdrawn, out);
+            RingOutcome::Withdrawn
+        } else {
+            return;
+        };
+        match offer {
+            Some(offer) => self.withdraw(now, offer, outcome, out),
+            None => self.lose_reservation(now, call, out),
         }
     }
 

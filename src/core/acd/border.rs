@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dialplan::plan::Group;
-use crate::domain::{Attendance, CallFact, CallId, Login, Origin, Timestamp};
+use crate::domain::{Attendance, CallFact, CallId, LinePlace, Login, Origin, Timestamp};
 
 /// One ringing of one operator for one call; counts up, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,8 +28,25 @@ pub struct Ticket {
     /// The plan rings this one operator (`manager`) and nobody else: it is no line, nothing is
     /// counted, and the caller is turned away when the time is up or the call was not taken.
     pub only_manager: bool,
+    /// The place that a callback was promised: as if the customer had waited since then. By the
+    /// server's clock.
+    pub place: Option<LinePlace>,
+    pub way: TicketWay,
     /// Version of the plan, for the record of decisions.
     pub plan: String,
+}
+
+/// Who is to be called. A ticket without a caller on the line waits even while nobody is logged in
+/// and if the line is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TicketWay {
+    /// An operator: the caller is on the line.
+    #[default]
+    Caller,
+    /// An operator, and then the customer.
+    OperatorFirst,
+    /// The customer, as soon as an operator is reserved ([`Act::Reserve`]), and then the operator.
+    CustomerFirst,
 }
 
 /// What became of a [`Ticket`].
@@ -50,6 +67,14 @@ pub enum Act {
     Offer { offer: OfferId, call: CallId, operator: Login, ring_ms: u64 },
     /// Stop ringing: the caller left, another operator answered, or the time is up.
     Withdraw { offer: OfferId },
+    /// Dial the customer: this operator is kept free for the call. Ends with
+    /// [`Acd::ring_reserved`](super::Acd::ring_reserved), [`Acd::release`](super::Acd::release) or
+    /// [`Act::Unreserved`].
+    Reserve { call: CallId, operator: Login },
+    /// The operator who was reserved for the call is gone. The customer is perhaps being dialled:
+    /// another operator is reserved as soon as one is free, or rung after
+    /// [`Acd::ring_reserved`](super::Acd::ring_reserved).
+    Unreserved { call: CallId },
     /// The last operator logged out: the group's `nobody` block is next; the ticket is gone.
     TurnAway { call: CallId },
     /// Write down a fact of the call: `Decided`, `NotTaken`, `LeftLine`, `Conversed`.
@@ -73,6 +98,11 @@ pub enum OperatorState {
         since: Timestamp,
     },
     Ringing {
+        call: CallId,
+        since: Timestamp,
+    },
+    /// Kept free for a customer who is being called.
+    Reserved {
         call: CallId,
         since: Timestamp,
     },
@@ -114,8 +144,10 @@ pub enum NotAllowed {
 pub enum Release {
     /// The caller hung up.
     Abandoned,
-    /// The caller asked to be called back; the ticket keeps its place.
+    /// The caller asked to be called back, and is promised the place.
     Callback,
+    /// The customer who was to be called back was not reached, or need not be any more.
+    NotReached,
     /// The call ended for another reason.
     Lost,
 }

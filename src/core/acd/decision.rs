@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::dialplan::plan::{Group, Pick};
 use crate::domain::{CallFact, CallId, Decision, Login, Origin, PhoneState, Timestamp, Verdict};
 
-use super::border::{Act, Ticket};
+use super::border::{Act, Ticket, TicketWay};
 use super::line::{Caller, Desk, Rank, Stage};
 use super::operators::{Person, Work};
 use super::{Acd, Timer};
@@ -25,7 +25,7 @@ pub struct Standing {
     pub group: String,
     /// Callers in the line, those for whom a phone rings included.
     pub waiting: usize,
-    /// Callers for whom a phone rings.
+    /// Callers for whom a phone rings, or an operator is kept free.
     pub ringing: usize,
     /// The first caller for whom nobody is rung; the candidates are judged for this one. `None`: for
     /// any caller.
@@ -151,6 +151,8 @@ impl Caller {
             priority: 0,
             manager: None,
             only_manager: false,
+            place: None,
+            way: TicketWay::Caller,
             plan: String::new(),
         };
         Self {
@@ -158,6 +160,7 @@ impl Caller {
             rank: Rank::of(&ticket, now, true),
             entered: now,
             stage: Stage::Waiting,
+            is_live: true,
             manager: None,
             last_rung: None,
             desks: Vec::<Desk>::new(),
@@ -191,6 +194,7 @@ fn find<'a>(now: Timestamp, caller: &Caller, person: &'a Person) -> Found<'a> {
 fn judge(now: Timestamp, caller: &Caller, person: &Person, is_manager: bool) -> Verdict {
     match &person.work {
         Work::Ringing { .. } => return Verdict::Ringing,
+        Work::Reserved { .. } => return Verdict::Reserved,
         Work::Talking(talk) => return Verdict::Talking { for_ms: now.since(talk.since) },
         Work::WrapUp { until, .. } => return Verdict::WrapUp { left_ms: until.since(now) },
         Work::None => {}
@@ -246,6 +250,7 @@ fn fingerprint(found: &[Found<'_>]) -> u64 {
             | Verdict::Unregistered
             | Verdict::Unreachable
             | Verdict::Ringing
+            | Verdict::Reserved
             | Verdict::Talking { .. }
             | Verdict::WrapUp { .. }
             | Verdict::NotTheManager { .. } => {}

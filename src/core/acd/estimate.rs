@@ -86,7 +86,7 @@ impl Person {
         };
         match (&self.work, self.own_call, self.delay) {
             (Work::Talking(talk), _, _) => left_of(talk.since),
-            (Work::Ringing { .. }, _, _) => usual_ms,
+            (Work::Ringing { .. } | Work::Reserved { .. }, _, _) => usual_ms,
             (Work::WrapUp { until, .. }, _, _) => until.since(now),
             (Work::None, Some(since), _) => left_of(since),
             (Work::None, None, Some((until, _))) => until.since(now),

@@ -26,6 +26,7 @@ impl Acd {
         let wrong = self.check(now);
         if !wrong.is_empty() {
             self.repair_offers(out);
+            self.repair_reservations(out);
             self.repair_operators();
             self.repair_lines(now);
             self.settle(now, out);
@@ -47,6 +48,16 @@ impl Acd {
     fn talks_with(&self, login: &Login, call: CallId) -> bool {
         let work = self.staff.get(login).map(|person| &person.work);
         matches!(work, Some(Work::Talking(talk)) if talk.call == call)
+    }
+
+    fn is_reserved_for(&self, login: &Login, call: CallId) -> bool {
+        let work = self.staff.get(login).map(|person| &person.work);
+        matches!(work, Some(Work::Reserved { call: reserved, .. }) if *reserved == call)
+    }
+
+    fn counts_on(&self, call: CallId, login: &Login) -> bool {
+        let stage = self.callers.get(&call).map(|caller| &caller.stage);
+        matches!(stage, Some(Stage::Reserved { operator }) if operator == login)
     }
 
     fn check_offers(&self, wrong: &mut Vec<String>) {
@@ -92,6 +103,11 @@ impl Acd {
                         wrong.push(format!("call {call} knows an offer that is over"));
                     }
                 }
+                Stage::Reserved { operator } => {
+                    if !self.is_reserved_for(operator, *call) || caller.is_live {
+                        wrong.push(format!("call {call} counts on {operator}, who is gone"));
+                    }
+                }
                 Stage::Answered { operator } => {
                     if !self.talks_with(operator, *call) {
                         wrong.push(format!("call {call} was answered by {operator}, who is gone"));
@@ -112,6 +128,11 @@ impl Acd {
                 Work::Ringing { offer, .. } => {
                     if self.offers.get(offer).is_none_or(|o| o.operator != *login) {
                         wrong.push(format!("{login} rings without an offer"));
+                    }
+                }
+                Work::Reserved { call, .. } => {
+                    if !self.counts_on(*call, login) {
+                        wrong.push(format!("{login} is kept free for nobody"));
                     }
                 }
                 Work::Talking(talk) => {
@@ -164,6 +185,30 @@ impl Acd {
         self.timers.extend(self.offers.iter().map(|(id, o)| (o.until, Timer::Ring(*id))));
     }
 
+    fn repair_reservations(&mut self, out: &mut Vec<Act>) {
+        let reserved = |person: &super::operators::Person| match person.work {
+            Work::Reserved { call, .. } => Some((person.operator.login.clone(), call)),
+            Work::None | Work::Ringing { .. } | Work::Talking(_) | Work::WrapUp { .. } => None,
+        };
+        let reserved: Vec<_> = self.staff.iter().filter_map(reserved).collect();
+        for (login, call) in reserved {
+            if !self.counts_on(call, &login)
+                && let Some(person) = self.staff.get_mut(&login)
+            {
+                person.work = Work::None;
+            }
+        }
+        let calls: Vec<CallId> = self.callers.keys().copied().collect();
+        for call in calls {
+            let Some(caller) = self.callers.get(&call) else { continue };
+            let Stage::Reserved { operator } = &caller.stage else { continue };
+            if caller.is_live || !self.is_reserved_for(operator, call) {
+                self.end_reservation(call);
+                out.push(Act::Unreserved { call });
+            }
+        }
+    }
+
     fn repair_operators(&mut self) {
         let mut talks = std::collections::BTreeMap::new();
         for person in self.staff.iter_mut() {
@@ -178,7 +223,7 @@ impl Acd {
                 Work::WrapUp { until, .. } => {
                     self.timers.insert((*until, Timer::WrapUp(login.clone())));
                 }
-                Work::None | Work::Ringing { .. } => {}
+                Work::None | Work::Ringing { .. } | Work::Reserved { .. } => {}
             }
             self.timers.extend(person.delay.map(|(until, _)| (until, Timer::Delay(login.clone()))));
             self.news.operators.insert(login);

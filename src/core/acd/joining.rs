@@ -1,8 +1,8 @@
 //! A caller enters the line, is seen by more operators as time goes by, and leaves.
 
-use crate::domain::{CallFact, CallId, LineOutcome, Login, Origin, Timestamp, Visit};
+use crate::domain::{CallFact, CallId, LineOutcome, LinePlace, Login, Origin, Timestamp, Visit};
 
-use super::border::{Act, Joined, Release, Ticket};
+use super::border::{Act, Joined, Release, Ticket, TicketWay};
 use super::line::{Caller, Rank, Stage};
 use super::{Acd, Timer};
 
@@ -22,49 +22,58 @@ impl Acd {
     }
 
     /// The caller is not to be connected any more. Phones that ring for the call stop ringing. An
-    /// operator who has picked up already stays talking until [`Acd::talk_ended`]. Unknown calls
-    /// are ignored.
-    pub fn release(&mut self, now: Timestamp, call: CallId, release: Release, out: &mut Vec<Act>) {
-        let Some(caller) = self.callers.get(&call) else { return };
+    /// operator who has picked up already stays talking until [`Acd::talk_ended`]; one who was
+    /// reserved is free. Returns the place that the caller had in a line. Unknown calls are ignored.
+    pub fn release(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        release: Release,
+        out: &mut Vec<Act>,
+    ) -> Option<LinePlace> {
+        let caller = self.callers.get(&call)?;
         let is_in_line = !caller.ticket.only_manager;
         let (rank, group) = (caller.rank, caller.ticket.group.clone());
+        let place = LinePlace { entered: rank.entered, priority: caller.ticket.priority };
+        let keeps = is_in_line && caller.is_live && group.keep_place_ms > 0;
         let outcome = match release {
             Release::Abandoned => LineOutcome::Abandoned,
             Release::Callback => LineOutcome::Callback,
+            Release::NotReached => LineOutcome::NotReached,
             Release::Lost => LineOutcome::Lost,
         };
-        match (release, &caller.ticket.caller) {
-            (Release::Abandoned, Some(number)) if is_in_line && group.keep_place_ms > 0 => {
-                let whose = (group.name.clone(), number.clone());
-                self.kept.keep(now, now.plus_ms(group.keep_place_ms), whose, rank);
-            }
-            (Release::Callback, _) if is_in_line => {
-                self.callbacks.keep(group.name.clone(), rank);
-            }
-            (Release::Abandoned | Release::Callback | Release::Lost, _) => {}
+        if release == Release::Abandoned
+            && keeps
+            && let Some(number) = &caller.ticket.caller
+        {
+            let whose = (group.name.clone(), number.clone());
+            self.kept.keep(now, now.plus_ms(group.keep_place_ms), whose, rank);
         }
         self.leave(now, call, outcome, None, out);
         self.settle(now, out);
+        is_in_line.then_some(place)
     }
 
-    fn enter(&mut self, now: Timestamp, ticket: Ticket, out: &mut Vec<Act>) -> Joined {
-        let group = &ticket.group;
+    fn enter(&mut self, now: Timestamp, mut ticket: Ticket, out: &mut Vec<Act>) -> Joined {
         let is_lost = ticket.origin == Origin::OperatorLost;
-        let length = self.lines.get(&group.name).map_or(0, std::collections::BTreeSet::len);
-        if !ticket.only_manager && !is_lost && length >= group.line_max {
+        let is_live = ticket.way == TicketWay::Caller;
+        if is_live && !ticket.only_manager && !is_lost && self.is_full(&ticket) {
             Self::record_visit(now, &ticket, now, LineOutcome::Full, None, out);
             return Joined::Full;
         }
         let kept = self.kept_place(now, &ticket);
-        let rank = match kept {
-            Some(kept) => Rank::of(&ticket, kept.entered, kept.is_ordinary),
-            None => Rank::of(&ticket, now, !is_lost),
+        ticket.priority = ticket.place.map_or(ticket.priority, |place| place.priority);
+        let rank = match (kept, ticket.place) {
+            (Some(kept), _) => Rank::of(&ticket, kept.entered, kept.is_ordinary),
+            (None, Some(place)) => Rank::of(&ticket, place.entered, true),
+            (None, None) => Rank::of(&ticket, now, !is_lost),
         };
         let caller = Caller {
             origin: if kept.is_some() { Origin::CameBack } else { ticket.origin },
             rank,
             entered: now,
             stage: Stage::Waiting,
+            is_live,
             manager: self.manager_awaited(now, &ticket),
             last_rung: None,
             desks: Vec::new(),
@@ -87,6 +96,16 @@ impl Acd {
         Joined::Waiting { came_back: kept.is_some() }
     }
 
+    /// Those who are to be called back take no caller's room.
+    fn is_full(&self, ticket: &Ticket) -> bool {
+        let Some(line) = self.lines.get(&ticket.group.name) else {
+            return ticket.group.line_max == 0;
+        };
+        let is_live = |rank: &&Rank| self.callers.get(&rank.call).is_some_and(|c| c.is_live);
+        let max = ticket.group.line_max;
+        line.len() >= max && line.iter().filter(is_live).count() >= max
+    }
+
     fn kept_place(&mut self, now: Timestamp, ticket: &Ticket) -> Option<Rank> {
         let is_new_call = ticket.origin == Origin::Called && !ticket.only_manager;
         let number = ticket.caller.clone().filter(|_| is_new_call)?;
@@ -102,9 +121,10 @@ impl Acd {
         (is_awaited && *for_ms > 0).then(|| (manager.clone(), now.plus_ms(*for_ms)))
     }
 
-    /// Whether an operator is logged in who may take the call now; paused ones count.
+    /// Whether an operator is logged in who may take the call now; paused ones count. Nobody has to
+    /// be for a customer who is not on the line.
     pub(super) fn has_somebody(&self, now: Timestamp, caller: &Caller) -> bool {
-        if caller.manager.is_some() {
+        if caller.manager.is_some() || !caller.is_live {
             return true;
         }
         let is_staffed = |group: &str| self.staff.present(group).next().is_some();
@@ -173,7 +193,7 @@ impl Acd {
         caller.manager = None;
         match (caller.ticket.only_manager, &caller.stage) {
             (true, Stage::Waiting | Stage::Ringing { .. }) => self.turn_away(now, call, out),
-            (true, Stage::Answered { .. }) | (false, _) => {
+            (true, Stage::Reserved { .. } | Stage::Answered { .. }) | (false, _) => {
                 self.requeue(now, call);
                 self.look_again_for(call);
             }
@@ -201,6 +221,7 @@ impl Acd {
         out: &mut Vec<Act>,
     ) {
         self.withdraw_all(now, call, out);
+        self.end_reservation(call);
         let Some(caller) = self.callers.remove(&call) else { return };
         for desk in &caller.desks {
             self.desks.remove(desk, &caller.rank);

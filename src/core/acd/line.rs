@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::dialplan::plan::Group;
 use crate::domain::{CallId, Login, Origin, RingOutcome, Timestamp};
 
-use super::border::{Estimate, OfferId, Ticket};
+use super::border::{Estimate, OfferId, Ticket, TicketWay};
 
 /// What a point of priority is worth where waiting earns none: 30 years.
 const NO_AGEING_MS: u64 = 1_000_000_000_000;
@@ -46,6 +46,8 @@ pub(super) struct Caller {
     /// Where the clock of the wait starts.
     pub entered: Timestamp,
     pub stage: Stage,
+    /// On the line: not a customer who is still to be called.
+    pub is_live: bool,
     /// Whom the caller waits for alone, until when.
     pub manager: Option<(Login, Timestamp)>,
     /// Who was rung last, in vain.
@@ -67,6 +69,10 @@ pub(super) enum Stage {
     Ringing {
         offers: Vec<OfferId>,
         tried: BTreeMap<Login, Option<RingOutcome>>,
+    },
+    /// An operator is kept free; the customer is being called.
+    Reserved {
+        operator: Login,
     },
     /// An operator picked up and does not hear the caller yet.
     Answered {
@@ -103,7 +109,7 @@ impl Caller {
         let is_sought = match &self.stage {
             Stage::Waiting => true,
             Stage::Ringing { .. } => self.rings_all(),
-            Stage::Answered { .. } => false,
+            Stage::Reserved { .. } | Stage::Answered { .. } => false,
         };
         if !is_sought {
             return Vec::new();
@@ -125,7 +131,12 @@ impl Caller {
     /// Whether several phones ring at once for this caller.
     pub fn rings_all(&self) -> bool {
         use crate::dialplan::plan::Pick;
-        self.group().pick == Pick::RingAll && !self.ticket.only_manager
+        self.group().pick == Pick::RingAll && !self.ticket.only_manager && !self.reserves()
+    }
+
+    /// Whether an operator is to be kept free and not to be rung yet.
+    pub fn reserves(&self) -> bool {
+        self.ticket.way == TicketWay::CustomerFirst && !self.is_live
     }
 
     pub fn is_in_line(&self) -> bool {
@@ -143,7 +154,7 @@ impl Caller {
             priority: self.ticket.priority,
             origin: self.origin,
             place,
-            is_ringing: matches!(self.stage, Stage::Ringing { .. }),
+            is_ringing: matches!(self.stage, Stage::Ringing { .. } | Stage::Reserved { .. }),
         }
     }
 }
@@ -158,7 +169,7 @@ pub struct WaitingCaller {
     pub origin: Origin,
     /// 1 for the next one.
     pub place: usize,
-    /// Somebody's phone rings for this caller.
+    /// Somebody's phone rings for this caller, or somebody is kept free.
     pub is_ringing: bool,
 }
 

@@ -74,12 +74,13 @@ impl Acd {
         as_member.chain(as_manager).min().copied()
     }
 
-    /// Rings the best operator, or all. `false`: nobody is free.
+    /// Rings or reserves the best operator, or rings all. `false`: nobody is free.
     fn ring_for(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Act>) -> bool {
         let Some(caller) = self.callers.get(&call) else { return false };
         if caller.desks.is_empty() {
             return false;
         }
+        let is_to_reserve = caller.reserves();
         let mut found = self.find_operators(now, caller);
         let chosen = self.choose(caller, &found);
         if chosen.is_empty() {
@@ -94,11 +95,21 @@ impl Acd {
         if let [login] = chosen.as_slice() {
             self.turns.insert(caller.group().name.clone(), login.clone());
         }
-        self.ring(now, call, chosen, out);
+        if is_to_reserve {
+            self.reserve(now, call, chosen, out);
+        } else {
+            self.ring(now, call, chosen, out);
+        }
         true
     }
 
-    fn ring(&mut self, now: Timestamp, call: CallId, logins: Vec<Login>, out: &mut Vec<Act>) {
+    pub(super) fn ring(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        logins: Vec<Login>,
+        out: &mut Vec<Act>,
+    ) {
         let offers: Vec<_> =
             logins.iter().filter_map(|login| self.offer(now, call, login.clone(), out)).collect();
         let Some(caller) = self.callers.get_mut(&call) else { return };
@@ -195,7 +206,7 @@ impl Caller {
         let last = self.last_rung.as_ref().filter(|(last, _)| last == login);
         let tried = match &self.stage {
             Stage::Ringing { tried, .. } => tried.get(login).copied().flatten(),
-            Stage::Waiting | Stage::Answered { .. } => None,
+            Stage::Waiting | Stage::Reserved { .. } | Stage::Answered { .. } => None,
         };
         tried.or(last.map(|(_, outcome)| *outcome))
     }

@@ -7,10 +7,11 @@
 //! - [`border`]: what the line is told and what it asks for
 //! - `operators`: what is known of each operator, and whether this one is free
 //! - [`line`]: callers, their order, and where each of them waits to be seen
-//! - `places`: places kept for callers who hung up, or who asked to be called back
+//! - `places`: places kept for callers who hung up
 //! - `joining`: a caller enters the line, and leaves it
 //! - `attendance`: log in, log out, pause, phones
 //! - `ringing`: what becomes of an offer
+//! - `reserving`: an operator is kept free for a customer who is being called
 //! - `talking`: conversations, hold, transfer and wrap-up
 //! - `matching`: who is rung for whom
 //! - [`decision`]: what was found of each operator, as a value
@@ -28,6 +29,7 @@ mod line;
 mod matching;
 mod operators;
 mod places;
+mod reserving;
 mod ringing;
 mod talking;
 
@@ -38,10 +40,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
-use crate::domain::{Attendance, CallFact, CallId, Login, Operator, Timestamp};
+use crate::domain::{Attendance, CallFact, CallId, Login, Operator, Origin, Timestamp};
 
 pub use border::{
-    Act, Estimate, Joined, NotAllowed, OfferId, OperatorState, Release, Ticket, TopicAnswer,
+    Act, Estimate, Joined, NotAllowed, OfferId, OperatorState, Release, Ticket, TicketWay,
+    TopicAnswer,
 };
 pub use decision::Standing;
 pub use line::WaitingCaller;
@@ -49,7 +52,7 @@ pub use line::WaitingCaller;
 use estimate::HandlingTimes;
 use line::{Caller, Desks, Rank};
 use operators::Staff;
-use places::{Callbacks, KeptPlaces};
+use places::KeptPlaces;
 use ringing::Offer;
 
 /// All lines and operators of the house.
@@ -70,7 +73,6 @@ pub struct Acd {
     turns: BTreeMap<String, Login>,
     handling: BTreeMap<String, HandlingTimes>,
     kept: KeptPlaces,
-    callbacks: Callbacks,
     timers: BTreeSet<(Timestamp, Timer)>,
     news: News,
     /// Where midnight begins the day of `fewest-calls`.
@@ -168,6 +170,11 @@ impl Acd {
         self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Ringing { .. }))
     }
 
+    /// Whether an operator is kept free for the customer of this call.
+    pub fn is_reserved(&self, call: CallId) -> bool {
+        self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Reserved { .. }))
+    }
+
     /// What an operator wants; `None`: there is no such operator.
     pub fn attendance(&self, login: &Login) -> Option<&Attendance> {
         self.staff.get(login).map(|person| &person.attendance)
@@ -202,14 +209,13 @@ impl Acd {
             .collect()
     }
 
-    /// The calls of those who asked to be called back by a group, in the order of their places.
+    /// The tickets of those who are to be called back by a group, in the order of their places.
     pub fn callbacks(&self, group: &str) -> impl Iterator<Item = CallId> {
-        self.callbacks.of(group)
-    }
-
-    /// A callback was made, or is not wanted any more.
-    pub fn forget_callback(&mut self, call: CallId) {
-        self.callbacks.forget(call);
+        let line = self.lines.get(group).into_iter().flatten();
+        let is_callback = |call: &CallId| {
+            self.callers.get(call).is_some_and(|caller| caller.origin == Origin::Callback)
+        };
+        line.map(|rank| rank.call).filter(is_callback)
     }
 
     fn record(call: CallId, fact: CallFact, out: &mut Vec<Act>) {

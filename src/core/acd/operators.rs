@@ -39,9 +39,22 @@ pub(super) struct Person {
 #[derive(Debug)]
 pub(super) enum Work {
     None,
-    Ringing { offer: OfferId, call: CallId, since: Timestamp },
+    Ringing {
+        offer: OfferId,
+        call: CallId,
+        since: Timestamp,
+    },
+    /// Kept free for a customer who is being called.
+    Reserved {
+        call: CallId,
+        since: Timestamp,
+    },
     Talking(Talk),
-    WrapUp { talk: Talk, began: Timestamp, until: Timestamp },
+    WrapUp {
+        talk: Talk,
+        began: Timestamp,
+        until: Timestamp,
+    },
 }
 
 /// A conversation, under way or ended.
@@ -120,6 +133,9 @@ impl Person {
         match &self.work {
             Work::Ringing { call, since, .. } => {
                 return OperatorState::Ringing { call: *call, since: *since };
+            }
+            Work::Reserved { call, since } => {
+                return OperatorState::Reserved { call: *call, since: *since };
             }
             Work::Talking(talk) => {
                 return OperatorState::Talking { call: Some(talk.call), since: talk.since };

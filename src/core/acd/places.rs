@@ -1,18 +1,13 @@
-//! Places that outlive a call: of callers who hung up and may come back, and of those who asked to
-//! be called back.
+//! Places that outlive a call: of callers who hung up and may come back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{CallId, Timestamp};
+use crate::domain::Timestamp;
 
 use super::line::Rank;
 
 /// Places of callers who hung up. With more, the one that would be lost soonest is forgotten.
 const KEPT_PLACES_MAX: usize = 10_000;
-
-/// Places of callers to be called back. With more, a new one has no place: the promise to call back
-/// stands without it.
-const CALLBACKS_MAX: usize = 1_000;
 
 /// Places kept for callers who hung up in the line.
 #[derive(Debug, Default)]
@@ -54,27 +49,5 @@ impl KeptPlaces {
         {
             self.places.remove(&whose);
         }
-    }
-}
-
-/// Places of callers who asked to be called back.
-#[derive(Debug, Default)]
-pub(super) struct Callbacks(BTreeMap<CallId, (String, Rank)>);
-
-impl Callbacks {
-    pub fn keep(&mut self, group: String, rank: Rank) {
-        if self.0.len() < CALLBACKS_MAX {
-            self.0.insert(rank.call, (group, rank));
-        }
-    }
-
-    pub fn forget(&mut self, call: CallId) {
-        self.0.remove(&call);
-    }
-
-    pub fn of(&self, group: &str) -> impl Iterator<Item = CallId> + use<> {
-        let of_group = self.0.values().filter(|(name, _)| name == group);
-        let ranks: BTreeSet<Rank> = of_group.map(|(_, rank)| *rank).collect();
-        ranks.into_iter().map(|rank| rank.call)
     }
 }

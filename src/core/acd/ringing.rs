@@ -43,7 +43,7 @@ impl Acd {
                 offers.retain(|other| *other != offer);
                 offers
             }
-            Stage::Waiting | Stage::Answered { .. } => Vec::new(),
+            Stage::Waiting | Stage::Reserved { .. } | Stage::Answered { .. } => Vec::new(),
         };
         caller.stage = Stage::Answered { operator: operator.clone() };
         let rules = caller.ticket.group.clone();

@@ -22,7 +22,8 @@ const LOST_DELAY_MS: u64 = 5_000;
 impl Acd {
     /// The operator's part is over, whoever ended it. Wrap-up begins; the conversation is written
     /// down when that ends. If they never heard each other, there is nothing to write down, and the
-    /// caller, if still there, waits for another operator.
+    /// caller, if still there, waits for another operator. Of a customer who was called back and not
+    /// reached, the ticket is released first: then the operator is simply free again.
     pub fn talk_ended(&mut self, now: Timestamp, login: &Login, out: &mut Vec<Act>) {
         self.end_talk(now, login, out);
         self.settle(now, out);
@@ -68,7 +69,11 @@ impl Acd {
             Work::Talking(talk) if talk.call == call => {
                 Some((talk.rules.clone(), talk.group.clone()))
             }
-            Work::Talking(_) | Work::None | Work::Ringing { .. } | Work::WrapUp { .. } => None,
+            Work::Talking(_)
+            | Work::None
+            | Work::Ringing { .. }
+            | Work::Reserved { .. }
+            | Work::WrapUp { .. } => None,
         });
         if before.is_some() {
             self.end_talk(now, from, out);
@@ -159,8 +164,15 @@ impl Acd {
             return;
         }
         self.begin_day(now);
-        if let Some(Work::Ringing { offer, .. }) = self.staff.get(login).map(|p| &p.work) {
-            self.withdraw(now, *offer, RingOutcome::Withdrawn, out);
+        match self.staff.get(login).map(|person| &person.work) {
+            Some(Work::Ringing { offer, .. }) => {
+                self.withdraw(now, *offer, RingOutcome::Withdrawn, out);
+            }
+            Some(Work::Reserved { call: other, .. }) if *other != call => {
+                self.lose_reservation(now, *other, out);
+            }
+            Some(Work::None | Work::Reserved { .. } | Work::Talking(_) | Work::WrapUp { .. })
+            | None => {}
         }
         self.end_talk(now, login, out);
         self.stop_wrap_up(now, login, out);
@@ -189,7 +201,10 @@ impl Acd {
         let Some(person) = self.staff.get_mut(login) else { return };
         let mut talk = match std::mem::replace(&mut person.work, Work::None) {
             Work::Talking(talk) => talk,
-            other @ (Work::None | Work::Ringing { .. } | Work::WrapUp { .. }) => {
+            other @ (Work::None
+            | Work::Ringing { .. }
+            | Work::Reserved { .. }
+            | Work::WrapUp { .. }) => {
                 person.work = other;
                 return;
             }
@@ -236,7 +251,10 @@ impl Acd {
         let Some(person) = self.staff.get_mut(login) else { return false };
         let (talk, ended, until) = match std::mem::replace(&mut person.work, Work::None) {
             Work::WrapUp { talk, began, until } => (talk, began, until),
-            other @ (Work::None | Work::Ringing { .. } | Work::Talking(_)) => {
+            other @ (Work::None
+            | Work::Ringing { .. }
+            | Work::Reserved { .. }
+            | Work::Talking(_)) => {
                 person.work = other;
                 return false;
             }

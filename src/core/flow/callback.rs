@@ -1,13 +1,15 @@
 //! A caller who would rather be called back: which number, is it right, goodbye. Until the last
 //! answer the caller stays in the line, and an operator's answer ends the questions.
 
-use crate::domain::{CallFact, EndReason, Key, PhoneNumber, PromiseKind, Timestamp};
+use crate::dialplan::plan::{Block, Due, Statement};
+use crate::domain::{CallFact, Key, PhoneNumber, PromiseKind, Timestamp};
 use crate::speech::{self, Format, Value};
 
+use super::deeds::until_stored;
 use super::line::LineRequest;
-use super::{Command, Flow, Waiting};
+use super::{Activity, Command, Flow, Waiting, recording};
 
-/// The longest that a turn in the line is thought to take.
+/// The longest that a turn in the line is thought to take, in open time.
 const CALLBACK_WITHIN_MS: u64 = 30 * 60_000;
 
 /// Silence after a question, or after the last digit, that counts as an answer.
@@ -69,10 +71,10 @@ impl Flow {
             Question::WhichNumber { .. } => vec![self.sentence("phrase/enter-phone")],
             Question::IsItRight { typed, .. } => {
                 let language = self.knowledge.language;
-                let today = now.in_zone(&self.script.timezone).date();
+                let today = self.today(now);
                 let value = Value::Text(typed.clone());
                 let digits =
-                    speech::speak(language, Format::Digits, &value, today, &self.catalogue);
+                    speech::speak(language, Format::Digits, &value, today, &self.setting.catalogue);
                 let you_entered = self.sentence("phrase/you-entered");
                 vec![you_entered, digits.ok(), self.sentence("phrase/press-1-if-right")]
             }
@@ -133,7 +135,7 @@ impl Flow {
             return;
         };
         let (typed, failed) = (typed.clone(), *failed);
-        let number = PhoneNumber::parse(&typed, self.region);
+        let number = PhoneNumber::parse(&typed, self.setting.region);
         match number.filter(PhoneNumber::has_possible_length) {
             Some(number) => {
                 let (variable, digits) = ("callback-number".to_owned(), typed.len());
@@ -163,15 +165,15 @@ impl Flow {
     }
 
     fn promise_callback(&mut self, number: PhoneNumber, now: Timestamp, out: &mut Vec<Command>) {
-        let due = now.plus_ms(CALLBACK_WITHIN_MS);
+        let Waiting::Line(stay) = &self.waiting else { return };
+        let group = stay.group.name.clone();
+        let within = Due::After { ms: CALLBACK_WITHIN_MS };
+        let due = self.due_time(&within, now).due;
         self.record_promise(PromiseKind::CallbackFromLine, due, Some(number.clone()), out);
-        self.requests.push(LineRequest::Callback { number });
+        self.requests.push(LineRequest::Callback { number, group, due });
         self.cut(out);
-        let promised = self.sentence("phrase/callback-promised");
-        self.play_if_recorded(promised, now, out);
-        self.waiting = Waiting::LastWords { reason: EndReason::HungUp };
-        if self.plays.is_empty() {
-            self.on_silence(now, out);
-        }
+        let promised = Statement::Say(vec![recording("phrase/callback-promised")]);
+        self.enter(Activity::Walk, Block::from([promised, Statement::Hangup]));
+        self.waiting = until_stored(now);
     }
 }

@@ -176,7 +176,7 @@ impl Flow {
             }
             Some(Word::Tip) => {
                 let language = self.knowledge.language;
-                let is_recorded = |id: &&RecordingId| self.catalogue.contains(language, id);
+                let is_recorded = |id: &&RecordingId| self.setting.catalogue.contains(language, id);
                 let recordings: Vec<_> = comfort.tips.iter().filter(is_recorded).cloned().collect();
                 if !recordings.is_empty() {
                     self.requests.push(LineRequest::Tip { recordings });
@@ -256,10 +256,10 @@ impl Flow {
         now: Timestamp,
     ) -> Option<Spoken> {
         let mut sentence = self.sentence(id)?;
-        let today = now.in_zone(&self.script.timezone).date();
+        let today = self.today(now);
         let language = self.knowledge.language;
-        let spoken = speech::speak(language, format, value, today, &self.catalogue).ok()?;
-        let has = |id: &RecordingId| self.catalogue.contains(language, id);
+        let spoken = speech::speak(language, format, value, today, &self.setting.catalogue).ok()?;
+        let has = |id: &RecordingId| self.setting.catalogue.contains(language, id);
         let is_whole = spoken.recordings.iter().all(has);
         append(&mut sentence, Some(is_whole.then_some(spoken)?));
         Some(sentence)

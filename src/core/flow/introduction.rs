@@ -1,7 +1,9 @@
 //! How a caller is introduced to the operators: rank, display name, personal manager.
 
+use jiff::tz::TimeZone;
+
 use crate::dialplan::plan::Group;
-use crate::domain::{Language, Login};
+use crate::domain::{Language, Login, PromiseKind, Timestamp};
 
 use super::{Flow, Known};
 
@@ -58,6 +60,71 @@ impl Flow {
         let fits = |way: &&String| !way.is_empty() && way.chars().count() <= DISPLAY_MAX;
         let cut = || short.map(|name| name.chars().take(DISPLAY_MAX).collect());
         ways.iter().find(fits).cloned().or_else(cut)
+    }
+}
+
+/// A customer who is to be called back, for the display of an operator's phone, at most 30
+/// characters: what it is, why, and until when. `label` is a reason in the plan's words; without it
+/// that of the kind. `due` is a moment of the wall clock. What does not fit is shortened: first what it is,
+/// then the reason.
+///
+/// `Перезвон · пропущен · до 12:40`
+pub fn display_callback(
+    language: Language,
+    kind: PromiseKind,
+    label: Option<&str>,
+    due: Timestamp,
+    zone: &TimeZone,
+) -> String {
+    let time = due.in_zone(zone).strftime("%H:%M").to_string();
+    let (whole, short, due) = match language {
+        Language::Russian => ("Обратный звонок", "Перезвон", format!("до {time}")),
+        Language::English => ("Callback", "Callback", format!("by {time}")),
+    };
+    let label = label.map(printable).filter(|label| !label.is_empty());
+    let reason = label.unwrap_or_else(|| reason(language, kind).to_owned());
+    let due = due.as_str();
+    let ways = [
+        [whole, &reason, due].join(" · "),
+        [short, &reason, due].join(" · "),
+        [short, &reason, &time].join(" · "),
+        [reason.as_str(), due].join(" · "),
+    ];
+    let fits = |way: &&String| way.chars().count() <= DISPLAY_MAX;
+    ways.iter().find(fits).cloned().unwrap_or_else(|| {
+        let room = DISPLAY_MAX - " · ".chars().count() - due.chars().count();
+        let reason = cut(&reason, room);
+        [reason.as_str(), due].join(" · ")
+    })
+}
+
+/// The words that fit: half a number would be another one. Of a long first word, its beginning.
+fn cut(text: &str, room: usize) -> String {
+    let mut kept = String::new();
+    for word in text.split(' ') {
+        let longer = if kept.is_empty() { word.to_owned() } else { format!("{kept} {word}") };
+        if longer.chars().count() > room {
+            break;
+        }
+        kept = longer;
+    }
+    if kept.is_empty() { text.chars().take(room).collect() } else { kept }
+}
+
+fn reason(language: Language, kind: PromiseKind) -> &'static str {
+    let (russian, english) = match kind {
+        PromiseKind::CallbackOrdered => ("по просьбе", "ordered"),
+        PromiseKind::CallbackFromLine => ("из очереди", "from line"),
+        PromiseKind::CallbackMissed => ("пропущен", "missed"),
+        PromiseKind::CallbackAfterHours => ("вне часов", "closed"),
+        PromiseKind::CallbackLowRating => ("оценка", "rating"),
+        PromiseKind::RatingCall => ("опрос", "survey"),
+        PromiseKind::Reminder => ("сообщение", "reminder"),
+        PromiseKind::Incident => ("заказ", "order"),
+    };
+    match language {
+        Language::Russian => russian,
+        Language::English => english,
     }
 }
 

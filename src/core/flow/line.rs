@@ -29,9 +29,15 @@ pub enum LineRequest {
     Tip { recordings: Vec<RecordingId> },
     /// How the caller stands in the line. Answered by [`Flow::on_place`].
     Place,
-    /// The caller hangs up now and wants to be called back when the turn comes: the ticket keeps
-    /// its place, the call leaves the line. No answer.
-    Callback { number: PhoneNumber },
+    /// The caller leaves the line now and wants to be called back when the turn comes: a promise
+    /// ([`CallbackFromLine`](crate::domain::PromiseKind::CallbackFromLine)) with the place in the
+    /// line. Stored before it is spoken of: answered by [`Flow::on_deed_done`].
+    Callback {
+        number: PhoneNumber,
+        group: String,
+        /// By the wall clock.
+        due: Timestamp,
+    },
     /// The caller forbids the recording of this call. No answer.
     RefuseRecording,
     /// Ring this one operator, at most for so long. Answered, then or later, by
@@ -53,6 +59,8 @@ pub struct Outlook {
 #[derive(Debug)]
 pub(super) struct Stay {
     pub(super) group: Arc<Group>,
+    /// When the caller joined the line.
+    pub(super) since: Timestamp,
     pub(super) comfort: Comfort,
     /// What [`LineRequest::Place`] was asked for.
     pub(super) asked: Option<Word>,
@@ -63,8 +71,8 @@ pub(super) struct Stay {
 }
 
 impl Stay {
-    fn new(group: Arc<Group>, comfort: Comfort) -> Self {
-        Self { group, comfort, asked: None, told_minutes: None, dialogue: None }
+    fn new(now: Timestamp, group: Arc<Group>, comfort: Comfort) -> Self {
+        Self { group, since: now, comfort, asked: None, told_minutes: None, dialogue: None }
     }
 }
 
@@ -87,19 +95,24 @@ impl Flow {
     pub(super) fn queue(&mut self, name: &str, now: Timestamp, out: &mut Vec<Command>) -> Next {
         self.typed_ahead.clear();
         self.menu = None;
+        self.is_after_talk = false;
         match self.script.groups.get(name).cloned() {
             Some(group) => Next::Wait(self.enter_line(group, now, out)),
             None => self.farewell(now, out),
         }
     }
 
-    /// Who is recorded is told so before an operator can answer, once in a call.
+    /// Who is recorded is told so before an operator can answer, once in a call; who was called hears
+    /// first by whom and why.
     fn enter_line(&mut self, group: Arc<Group>, now: Timestamp, out: &mut Vec<Command>) -> Waiting {
         out.push(self.record(CallFact::Queued { group: group.name.clone() }));
         let notice = group.record.as_ref().filter(|_| !self.is_recording_announced);
         if let Some(rule) = notice {
             self.is_recording_announced = true;
             self.say_in_any_case(&rule.announce, now, out);
+            return Waiting::Notice { group };
+        }
+        if self.is_callback {
             return Waiting::Notice { group };
         }
         self.join(group)
@@ -120,7 +133,7 @@ impl Flow {
         match joined {
             Joined::Waiting { came_back: _ } => {
                 let comfort = Comfort::in_line(now, &group);
-                self.waiting = Waiting::Line(Box::new(Stay::new(group, comfort)));
+                self.waiting = Waiting::Line(Box::new(Stay::new(now, group, comfort)));
             }
             Joined::Full => self.refused(&group.full, now, out),
             Joined::Nobody => self.refused(&group.nobody, now, out),
@@ -165,6 +178,10 @@ impl Flow {
             | Waiting::MenuKey { .. }
             | Waiting::Digits(_)
             | Waiting::Lookup(_)
+            | Waiting::Deed { .. }
+            | Waiting::Beep { .. }
+            | Waiting::Message { .. }
+            | Waiting::Greeting(_)
             | Waiting::Room
             | Waiting::Notice { .. }
             | Waiting::Joining { .. }
@@ -191,15 +208,22 @@ impl Flow {
     }
 
     /// The caller and an operator hear each other from now on, and nothing else.
-    pub fn on_operator_answered(&mut self, _now: Timestamp, out: &mut Vec<Command>) {
+    pub fn on_operator_answered(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         let group = match &self.waiting {
-            Waiting::Line(stay) => Some(stay.group.clone()),
+            Waiting::Line(stay) => {
+                self.knowledge.set_waited(now.since(stay.since));
+                Some(stay.group.clone())
+            }
             Waiting::Talking(talk) => talk.group.clone(),
             Waiting::Ringing(_) => None,
             Waiting::Confirmation { .. }
             | Waiting::MenuKey { .. }
             | Waiting::Digits(_)
             | Waiting::Lookup(_)
+            | Waiting::Deed { .. }
+            | Waiting::Beep { .. }
+            | Waiting::Message { .. }
+            | Waiting::Greeting(_)
             | Waiting::Room
             | Waiting::Notice { .. }
             | Waiting::Joining { .. }
@@ -220,7 +244,7 @@ impl Flow {
         match group {
             Some(group) => {
                 let comfort = Comfort::in_line_again(now, &group);
-                self.waiting = Waiting::Line(Box::new(Stay::new(group, comfort)));
+                self.waiting = Waiting::Line(Box::new(Stay::new(now, group, comfort)));
             }
             None => self.run(now, out),
         }
@@ -239,11 +263,20 @@ impl Flow {
         }
     }
 
-    /// The operator hung up.
-    pub fn on_talk_ended(&mut self, _now: Timestamp, out: &mut Vec<Command>) {
-        if let Waiting::Talking(_) = &self.waiting {
-            self.cut(out);
-            self.hang_up(EndedBy::Operator, EndReason::HungUp, out);
+    /// The operator hung up: what the group says of that follows, and then the end.
+    pub fn on_talk_ended(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        let Waiting::Talking(talk) = &self.waiting else { return };
+        let afterwards = talk.group.as_ref().map(|group| group.afterwards.clone());
+        self.cut(out);
+        match afterwards.filter(|block| !block.is_empty()) {
+            Some(block) => {
+                self.is_after_talk = true;
+                self.typed_ahead.clear();
+                self.menu = None;
+                self.enter(Activity::Walk, block);
+                self.run(now, out);
+            }
+            None => self.hang_up(EndedBy::Operator, EndReason::HungUp, out),
         }
     }
 

@@ -6,11 +6,12 @@
 //! been said until then is skipped, as people expect who know the way.
 //!
 //! - `say`: recordings and values
-//! - `ask`: digits
+//! - `menu`: questions with keys; `ask`: digits
 //! - `lookup`: questions to the CRM
 //! - [`line`](mod@line): the line of a group, and the conversation that it leads to
 //! - `comfort`: what callers hear while they wait; `callback`: those who would rather be called back
-//! - [`deeds`]: what a call does that outlives it
+//! - [`deeds`]: what a call does that outlives it; `message`: what the caller leaves to be heard later
+//! - `outgoing`: a customer whom we call back
 //! - `introduction`: how the caller is introduced to operators
 
 mod ask;
@@ -20,17 +21,22 @@ pub mod deeds;
 mod introduction;
 pub mod line;
 mod lookup;
+mod menu;
+mod message;
+mod outgoing;
 mod say;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::dialplan::plan::{Block, Due, Group, Menu, Promise, Script, Statement};
+use jiff::civil::Date;
+
+use crate::dialplan::plan::{Block, Group, Script, Statement};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PhoneNumber, PlayId, PromiseKind,
-    RecordingId, Region, Timestamp,
+    Calendar, CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, RecordingId,
+    Region, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -39,11 +45,16 @@ use super::event::{Command, LookupAnswer, LookupRequest};
 use super::knowledge::{Knowledge, Known};
 use ask::Digits;
 use comfort::Comfort;
+use deeds::Deed;
 use line::{Stay, Talk};
 use lookup::Asking;
+use menu::MenuVisit;
+use outgoing::Greeting;
 use say::{phrases, recording};
 
+pub use introduction::display_callback;
 pub use line::{LineRequest, Outlook};
+pub use outgoing::Callback;
 
 /// Statements between two things that a caller notices; more is a plan that runs in circles.
 const STATEMENTS_MAX: u32 = 1_000;
@@ -54,6 +65,16 @@ const PLAYS_MAX: usize = 16;
 /// Silence between two fillers while the CRM still thinks.
 const FILLER_PAUSE_MS: u64 = 3_000;
 
+/// What every walk of the house has in common.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub catalogue: Arc<Catalogue>,
+    /// In whose way callers type telephone numbers.
+    pub region: Region,
+    /// What the wall clock says: hours, dates and due times follow it.
+    pub calendar: Calendar,
+}
+
 /// Where a caller is in the plan.
 #[derive(Debug)]
 pub struct Flow {
@@ -61,10 +82,8 @@ pub struct Flow {
     /// The caller's.
     leg: LegId,
     script: Arc<Script>,
-    catalogue: Arc<Catalogue>,
+    setting: Setting,
     knowledge: Knowledge,
-    /// In whose way callers type telephone numbers.
-    region: Region,
     /// Blocks under way, the innermost last.
     stack: Vec<Cursor>,
     activity: Activity,
@@ -79,9 +98,25 @@ pub struct Flow {
     lookups_asked: u32,
     /// For whoever drives this flow, oldest first; taken after each event.
     requests: Vec<LineRequest>,
+    /// The same.
+    deeds: Vec<Deed>,
+    /// Why the caller was given points already: the same reason counts once.
+    bonuses: BTreeSet<String>,
     is_recording_announced: bool,
+    /// We called, because that was promised.
+    is_callback: bool,
+    has_heard_key: bool,
+    /// The operator has said goodbye: we need not.
+    is_after_talk: bool,
     /// By lines and operators, since the world was heard of last.
     refusals: u8,
+}
+
+/// What follows when the call is answered.
+#[derive(Clone, Debug)]
+enum Entry {
+    Plan(Block),
+    Callback(Callback),
 }
 
 /// The next statement of a block.
@@ -102,20 +137,12 @@ enum Activity {
     MenuWrong,
 }
 
-/// The menu that the caller is in, or was in last.
-#[derive(Clone, Debug)]
-struct MenuVisit {
-    name: String,
-    /// Rounds without a valid key.
-    failed: u8,
-}
-
 /// What the walk stands still for.
 #[derive(Debug)]
 enum Waiting {
     /// The caller's phone has yet to acknowledge the answer.
     Confirmation {
-        entry: Block,
+        entry: Entry,
     },
     /// A key for the menu. The clock starts when the prompt was heard.
     MenuKey {
@@ -123,9 +150,24 @@ enum Waiting {
     },
     Digits(Digits),
     Lookup(Asking),
+    /// What is promised or rated is being stored; not for ever.
+    Deed {
+        until: Timestamp,
+    },
+    /// What was said before the message, and the beep, is heard.
+    Beep {
+        max_ms: u64,
+    },
+    /// What the caller says is written down.
+    Message {
+        until: Timestamp,
+    },
+    /// The customer whom we called is greeted, and says by a key to be a human.
+    Greeting(Greeting),
     /// Too much is ordered to be played.
     Room,
-    /// The notice that conversations are recorded is heard; then the line is joined.
+    /// The notice that conversations are recorded, or who calls and why, is heard; then the line is
+    /// joined.
     Notice {
         group: Arc<Group>,
     },
@@ -168,35 +210,68 @@ impl Flow {
         leg: LegId,
         script: Arc<Script>,
         entry: Block,
-        catalogue: Arc<Catalogue>,
         knowledge: Knowledge,
-        region: Region,
+        setting: Setting,
     ) -> Self {
         Self {
             call,
             leg,
             script,
-            catalogue,
+            setting,
             knowledge,
-            region,
             stack: Vec::new(),
             activity: Activity::Walk,
             menu: None,
-            waiting: Waiting::Confirmation { entry },
+            waiting: Waiting::Confirmation { entry: Entry::Plan(entry) },
             plays: VecDeque::new(),
             hearing_since: Timestamp::default(),
             typed_ahead: VecDeque::new(),
             plays_ordered: 0,
             lookups_asked: 0,
             requests: Vec::new(),
+            deeds: Vec::new(),
+            bonuses: BTreeSet::new(),
             is_recording_announced: false,
+            is_callback: false,
+            has_heard_key: false,
+            is_after_talk: false,
             refusals: 0,
         }
     }
 
     /// The file of the plan that the call follows.
-    pub fn script(&self) -> &Script {
+    pub fn script(&self) -> &Arc<Script> {
         &self.script
+    }
+
+    /// The time zone in which the customer lives, if the CRM knows it: an IANA name.
+    pub fn customer_timezone(&self) -> Option<String> {
+        self.knowledge.customer_timezone()
+    }
+
+    /// The wall clock was set.
+    pub fn set_calendar(&mut self, calendar: Calendar) {
+        self.setting.calendar = calendar;
+    }
+
+    /// What is known of the caller, for what the house learns during the call.
+    pub fn knowledge_mut(&mut self) -> &mut Knowledge {
+        &mut self.knowledge
+    }
+
+    /// Whether a key was ever pressed: a human is there, and no answering machine.
+    pub fn has_heard_key(&self) -> bool {
+        self.has_heard_key
+    }
+
+    /// What the wall clock says.
+    fn wall(&self, now: Timestamp) -> Timestamp {
+        self.setting.calendar.wall(now)
+    }
+
+    /// The day in the time zone of the plan.
+    fn today(&self, now: Timestamp) -> Date {
+        self.wall(now).in_zone(&self.script.timezone).date()
     }
 
     /// When [`Flow::on_time`] wants to be called.
@@ -204,6 +279,8 @@ impl Flow {
         match &self.waiting {
             Waiting::MenuKey { until } => *until,
             Waiting::Digits(digits) => digits.until,
+            Waiting::Deed { until } | Waiting::Message { until } => Some(*until),
+            Waiting::Greeting(greeting) => greeting.until,
             Waiting::Lookup(asking) if self.plays.is_empty() => Some(asking.filler_at),
             Waiting::Line(stay) => match &stay.dialogue {
                 Some(dialogue) => dialogue.until,
@@ -214,6 +291,7 @@ impl Flow {
             }
             Waiting::Lookup(_)
             | Waiting::Confirmation { .. }
+            | Waiting::Beep { .. }
             | Waiting::Room
             | Waiting::Notice { .. }
             | Waiting::Joining { .. }
@@ -228,13 +306,19 @@ impl Flow {
         if let Waiting::Confirmation { entry } = &self.waiting {
             let entry = entry.clone();
             out.push(self.record(CallFact::Answered));
-            self.enter(Activity::Walk, entry);
-            self.run(now, out);
+            match entry {
+                Entry::Plan(block) => {
+                    self.enter(Activity::Walk, block);
+                    self.run(now, out);
+                }
+                Entry::Callback(callback) => self.greet(callback, now, out),
+            }
         }
     }
 
     pub fn on_key(&mut self, now: Timestamp, key: Key, out: &mut Vec<Command>) {
         self.refusals = 0;
+        self.has_heard_key = true;
         match &mut self.waiting {
             Waiting::MenuKey { .. } => {
                 self.cut(out);
@@ -245,13 +329,18 @@ impl Flow {
                 self.cut(out);
                 self.take_digit(now, key, out);
             }
-            Waiting::Lookup(_) | Waiting::Room | Waiting::Confirmation { .. } => {
+            Waiting::Lookup(_)
+            | Waiting::Deed { .. }
+            | Waiting::Room
+            | Waiting::Confirmation { .. } => {
                 self.cut(out);
                 if self.typed_ahead.len() < TYPED_AHEAD_MAX {
                     self.typed_ahead.push_back(key);
                 }
             }
-            Waiting::LastWords { .. } => self.cut(out),
+            Waiting::Beep { .. } | Waiting::LastWords { .. } => self.cut(out),
+            Waiting::Message { .. } => self.end_message(now, out),
+            Waiting::Greeting(_) => self.take_greeting_key(now, key, out),
             Waiting::Notice { .. } | Waiting::Line(_) => self.take_line_key(now, key, out),
             Waiting::Joining { .. } | Waiting::Ringing(_) | Waiting::Talking(_) | Waiting::Over => {
             }
@@ -311,22 +400,17 @@ impl Flow {
             }
             Waiting::Line(stay) if stay.dialogue.is_some() => self.on_callback_silence(now, out),
             Waiting::Line(_) | Waiting::Ringing(_) | Waiting::Talking(_) => self.comfort(now, out),
+            Waiting::Deed { .. } => self.run(now, out),
+            Waiting::Message { .. } => self.end_message(now, out),
+            Waiting::Greeting(_) => self.greeting_failed(now, out),
             Waiting::Confirmation { .. }
+            | Waiting::Beep { .. }
             | Waiting::Room
             | Waiting::Notice { .. }
             | Waiting::Joining { .. }
             | Waiting::LastWords { .. }
             | Waiting::Over => {}
         }
-    }
-
-    /// The call is over: nothing will be decided any more, only what was heard is still written down.
-    pub fn on_call_ended(&mut self, out: &mut Vec<Command>) {
-        if let Waiting::Lookup(asking) = &self.waiting {
-            out.push(Command::CancelLookup { call: self.call, lookup: asking.id });
-        }
-        self.waiting = Waiting::Over;
-        self.requests.clear();
     }
 
     /// Nothing is being heard any more: the clocks that wait for the caller start.
@@ -342,6 +426,11 @@ impl Flow {
             }
             Waiting::Lookup(_) => {}
             Waiting::Room => self.run(now, out),
+            Waiting::Beep { max_ms } => {
+                let max_ms = *max_ms;
+                self.begin_message(max_ms, now);
+            }
+            Waiting::Greeting(greeting) => greeting.on_heard(now),
             Waiting::Notice { group } => {
                 let group = group.clone();
                 self.waiting = self.join(group);
@@ -358,6 +447,8 @@ impl Flow {
                 self.hang_up(EndedBy::Plan, reason, out);
             }
             Waiting::Confirmation { .. }
+            | Waiting::Deed { .. }
+            | Waiting::Message { .. }
             | Waiting::Joining { .. }
             | Waiting::Talking(Talk { hold: None, .. })
             | Waiting::Over => {}
@@ -417,7 +508,8 @@ impl Flow {
                 return self.look_up_order(variable, lookup, now, out);
             }
             Statement::If { condition, then, otherwise } => {
-                let holds = condition::holds(condition, &self.knowledge, &self.script, now);
+                let wall = self.wall(now);
+                let holds = condition::holds(condition, &self.knowledge, &self.script, wall);
                 let block = if holds { then } else { otherwise }.clone();
                 self.stack.push(Cursor { block, next: 0 });
             }
@@ -427,51 +519,18 @@ impl Flow {
             Statement::Language(language) => self.knowledge.language = *language,
             Statement::Queue { group } => return self.queue(group, now, out),
             Statement::Ring { operator, for_ms } => return self.ring(operator, *for_ms, now),
-            Statement::Promise(promise) => self.promise(promise, now, out),
-            Statement::Rate { .. }
-            | Statement::Rated { .. }
-            | Statement::DoNotCall
-            | Statement::Bonus { .. }
-            | Statement::OrderStatus { .. }
-            | Statement::Message { .. } => {}
+            Statement::Promise(promise) => return self.promise(promise, now, out),
+            Statement::Rate { survey } => self.rate(survey, out),
+            Statement::Rated { survey, variable, score } => {
+                return self.rated(survey, variable, *score, now);
+            }
+            Statement::DoNotCall => self.deeds.push(Deed::DoNotCall),
+            Statement::Bonus { points, reason } => self.bonus(*points, reason),
+            Statement::OrderStatus { status } => self.order_status(status),
+            Statement::Message { max_ms } => return self.message(*max_ms, now, out),
             Statement::Hangup => return self.last_words(),
         }
         Next::Run
-    }
-
-    /// What follows when the last block ended without saying where to go.
-    fn end_of_blocks(&mut self, now: Timestamp, out: &mut Vec<Command>) -> Next {
-        let Some(visit) = self.menu.clone() else { return self.farewell(now, out) };
-        match self.activity {
-            Activity::MenuPrompt => match self.typed_ahead.pop_front() {
-                Some(key) => self.take_menu_key(key),
-                None => return Next::Wait(Waiting::MenuKey { until: None }),
-            },
-            Activity::Walk | Activity::MenuKey => self.enter_menu(),
-            Activity::MenuSilence | Activity::MenuWrong => return self.next_round(visit, now, out),
-        }
-        Next::Run
-    }
-
-    /// A round of the menu brought no valid key: once more, or enough.
-    fn next_round(&mut self, visit: MenuVisit, now: Timestamp, out: &mut Vec<Command>) -> Next {
-        let Some(menu) = self.script.menus.get(&visit.name) else { return self.farewell(now, out) };
-        let failed = visit.failed.saturating_add(1);
-        if failed < menu.tries {
-            let prompt = menu.prompt.clone();
-            self.menu = Some(MenuVisit { failed, ..visit });
-            self.enter(Activity::MenuPrompt, prompt);
-            return Next::Run;
-        }
-        // Wrong keys to the end: the silence branch is where the plan helps those who don't choose.
-        match menu.silence.clone().filter(|_| self.activity == Activity::MenuWrong) {
-            Some(silence) => {
-                self.menu = Some(MenuVisit { failed, ..visit });
-                self.enter(Activity::MenuSilence, silence);
-                Next::Run
-            }
-            None => self.farewell(now, out),
-        }
     }
 
     fn enter(&mut self, activity: Activity, block: Block) {
@@ -480,80 +539,15 @@ impl Flow {
         self.stack.push(Cursor { block, next: 0 });
     }
 
-    /// From the beginning of the current menu.
-    fn enter_menu(&mut self) {
-        let Some(visit) = &mut self.menu else { return };
-        visit.failed = 0;
-        let prompt = self.script.menus.get(&visit.name).map(|menu| menu.prompt.clone());
-        self.enter(Activity::MenuPrompt, prompt.unwrap_or_default());
-    }
-
-    fn go(&mut self, name: &str, out: &mut Vec<Command>) {
-        out.push(self.record(CallFact::Step { name: name.to_owned() }));
-        if let Some(step) = self.script.steps.get(name) {
-            self.enter(Activity::Walk, step.clone());
-        } else {
-            self.menu = Some(MenuVisit { name: name.to_owned(), failed: 0 });
-            self.enter_menu();
-        }
-    }
-
-    fn current_menu(&self) -> Option<&Menu> {
-        self.script.menus.get(&self.menu.as_ref()?.name)
-    }
-
-    fn menu_wait_ms(&self) -> u64 {
-        self.current_menu().map_or(0, |menu| menu.wait_ms)
-    }
-
-    fn take_menu_key(&mut self, key: Key) {
-        let Some(menu) = self.current_menu() else { return };
-        let (activity, block) = match menu.keys.get(&key) {
-            Some(block) => (Activity::MenuKey, block.clone()),
-            None => (Activity::MenuWrong, menu.wrong.clone()),
-        };
-        if activity == Activity::MenuWrong {
-            self.typed_ahead.clear();
-        }
-        self.enter(activity, block);
-    }
-
-    fn hear_menu_silence(&mut self) {
-        let silence = self.current_menu().and_then(|menu| menu.silence.clone());
-        let block = silence.unwrap_or_else(|| phrases(&["phrase/no-choice"]));
-        self.enter(Activity::MenuSilence, block);
-    }
-
-    fn promise(&mut self, promise: &Promise, now: Timestamp, out: &mut Vec<Command>) {
-        let due = match &promise.due {
-            Due::After { ms } => now.plus_ms(*ms),
-            Due::NextOpening { hours, plus_ms } => {
-                let at = now.in_zone(&self.script.timezone);
-                let opening = self.script.hours.get(hours).and_then(|h| h.next_opening(&at));
-                opening.as_ref().map_or(now, Timestamp::from).plus_ms(*plus_ms)
-            }
-            Due::Named { variable: _ } => now,
-        };
-        self.record_promise(promise.kind, due, None, out);
-    }
-
-    fn record_promise(
-        &self,
-        promise: PromiseKind,
-        due: Timestamp,
-        number: Option<PhoneNumber>,
-        out: &mut Vec<Command>,
-    ) {
-        let due = due.in_zone(&self.script.timezone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
-        out.push(self.record(CallFact::Promised { promise, due, number }));
-    }
-
     fn last_words(&mut self) -> Next {
         self.stack.clear();
         Next::Wait(Waiting::LastWords { reason: EndReason::HungUp })
     }
 
     fn farewell(&mut self, now: Timestamp, out: &mut Vec<Command>) -> Next {
+        if self.is_after_talk {
+            return self.last_words();
+        }
         self.say(&[recording("phrase/goodbye")], now, out);
         self.last_words()
     }

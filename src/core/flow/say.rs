@@ -33,7 +33,7 @@ impl Flow {
     /// One sentence, if it is recorded in the caller's language.
     pub(super) fn sentence(&self, id: &str) -> Option<Spoken> {
         let id = RecordingId::new(id);
-        let text = self.catalogue.text(self.knowledge.language, &id)?.to_owned();
+        let text = self.setting.catalogue.text(self.knowledge.language, &id)?.to_owned();
         Some(Spoken { recordings: vec![id], text })
     }
 
@@ -77,6 +77,7 @@ impl Flow {
             let part = match piece {
                 Piece::Recording(id) => Spoken {
                     text: self
+                        .setting
                         .catalogue
                         .text(self.knowledge.language, id)
                         .unwrap_or(id.as_str())
@@ -103,8 +104,8 @@ impl Flow {
             (None, Format::Status) => Value::Text("unknown".to_owned()),
             (None, _) => return None,
         };
-        let today = now.in_zone(&self.script.timezone).date();
-        speech::speak(self.knowledge.language, format, &value, today, &self.catalogue).ok()
+        let today = self.today(now);
+        speech::speak(self.knowledge.language, format, &value, today, &self.setting.catalogue).ok()
     }
 }
 

@@ -1,6 +1,10 @@
 //! A caller in the line, told from the caller's side, in stepped time. The line answers as it is
 //! told; operators answer when the test says so.
 
+mod deeds;
+mod introduction;
+mod outgoing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,8 +12,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::core::acd::{Estimate, Joined};
-use crate::dialplan::plan::{OfferCallback, Piece, RecordRule, Tell, Text, Tips};
-use crate::domain::{CallerId, Customer, Order, PhoneNumber};
+use crate::dialplan::plan::{
+    Due, Menu, Missed, OfferCallback, Piece, Promise, RecordRule, Tell, Text, Tips,
+};
+use crate::domain::{CallerId, PhoneNumber, PromiseKind};
 
 /// Every recording lasts so long here.
 const RECORDING_MS: u64 = 1_000;
@@ -42,9 +48,28 @@ fn group() -> Group {
     }
 }
 
+fn promise(kind: PromiseKind) -> Statement {
+    let due = Due::After { ms: 1_800_000 };
+    Statement::Promise(Promise { kind, due, group: None })
+}
+
 fn tips(count: usize, every_ms: u64) -> Option<Tips> {
     let recordings = (1..=count).map(|n| RecordingId::new(format!("tip/{n:02}"))).collect();
     Some(Tips { recordings, every_ms })
+}
+
+const CALL: CallId = CallId(Uuid::from_u128(1));
+const LEG: LegId = LegId(Uuid::from_u128(2));
+
+fn knowledge(caller: &str, language: Language) -> Knowledge {
+    let number = PhoneNumber::parse(caller, Region::default());
+    let caller = number.map_or(CallerId::Anonymous, CallerId::Number);
+    Knowledge::new(caller, "100".to_owned(), language)
+}
+
+fn setting() -> Setting {
+    let catalogue = Arc::new(catalogue());
+    Setting { catalogue, region: Region::default(), calendar: Calendar::default() }
 }
 
 /// One caller in one line.
@@ -59,6 +84,9 @@ struct Scene {
     outlook: Outlook,
     next_tip: usize,
     requests: Vec<LineRequest>,
+    deeds: Vec<Deed>,
+    /// Whether the database is there.
+    stores: bool,
     facts: Vec<CallFact>,
     is_hung_up: bool,
 }
@@ -70,14 +98,18 @@ impl Scene {
             groups: BTreeMap::from([("support".to_owned(), Arc::new(group))]),
             ..Script::named("hotline")
         };
-        let caller = PhoneNumber::parse(caller, Region::default())
-            .map_or(CallerId::Anonymous, CallerId::Number);
-        let knowledge = Knowledge::new(caller, "100".to_owned(), language);
-        let call = CallId(Uuid::from_u128(1));
-        let (entry, catalogue) = (Block::from(entry), Arc::new(catalogue()));
-        let region = Region::default();
-        let leg = LegId(Uuid::from_u128(2));
-        let flow = Flow::new(call, leg, Arc::new(script), entry, catalogue, knowledge, region);
+        let flow = Flow::new(
+            CALL,
+            LEG,
+            Arc::new(script),
+            Block::from(entry),
+            knowledge(caller, language),
+            setting(),
+        );
+        Self::of(flow)
+    }
+
+    fn of(flow: Flow) -> Self {
         Self {
             flow,
             now: Timestamp::default(),
@@ -88,6 +120,8 @@ impl Scene {
             outlook: Outlook { place: 3, estimate: None, is_ringing: false },
             next_tip: 0,
             requests: Vec::new(),
+            deeds: Vec::new(),
+            stores: true,
             facts: Vec::new(),
             is_hung_up: false,
         }
@@ -111,8 +145,16 @@ impl Scene {
         act(&mut self.flow, self.now, &mut out);
         loop {
             let requests = self.flow.take_requests();
-            if requests.is_empty() {
+            let deeds = self.flow.take_deeds();
+            if requests.is_empty() && deeds.is_empty() {
                 break;
+            }
+            for deed in deeds {
+                let is_stored = matches!(deed, Deed::Promise { .. } | Deed::Rated { .. });
+                self.deeds.push(deed);
+                if self.stores && is_stored {
+                    self.flow.on_deed_done(self.now, &mut out);
+                }
             }
             for request in requests {
                 self.answer(&request, &mut out);
@@ -131,9 +173,8 @@ impl Scene {
                 self.next_tip += 1;
                 self.flow.on_tip(self.now, tip, out);
             }
-            LineRequest::RingOperator { .. }
-            | LineRequest::Callback { .. }
-            | LineRequest::RefuseRecording => {}
+            LineRequest::Callback { .. } => self.flow.on_deed_done(self.now, out),
+            LineRequest::RingOperator { .. } | LineRequest::RefuseRecording => {}
         }
     }
 
@@ -203,7 +244,7 @@ impl Scene {
 
     fn callback(&self) -> Option<&PhoneNumber> {
         self.requests.iter().find_map(|request| match request {
-            LineRequest::Callback { number } => Some(number),
+            LineRequest::Callback { number, .. } => Some(number),
             _ => None,
         })
     }
@@ -545,50 +586,7 @@ fn stale_answers_change_nothing() {
     scene.act(|flow, now, out| flow.on_held(now, true, out));
     scene.pass(500);
     assert!(scene.heard().is_empty() && !scene.is_hung_up);
-    scene.act(|flow, _, out| flow.on_call_ended(out));
+    scene.act(|flow, now, out| flow.on_call_ended(now, out));
     scene.operator_answers();
     assert_eq!(scene.flow.timer(), None);
-}
-
-fn introduced(customer: Customer) -> Flow {
-    let mut scene = Scene::silent(group());
-    scene.flow.knowledge.set_customers(vec![customer]);
-    scene.flow
-}
-
-#[test]
-fn an_operator_sees_who_calls() {
-    let order = |number: &str| Order { number: number.into(), ..Order::default() };
-    let anna = |name: &str, vip, orders| Customer {
-        name: Some(name.into()),
-        vip,
-        orders,
-        manager: Some(" Boris ".into()),
-        ..Customer::default()
-    };
-    for (customer, expected) in [
-        (anna("Анна", false, vec![]), "Анна"),
-        (anna("Анна Петрова", true, vec![order("4815")]), "Анна П. · VIP · заказ 4815"),
-        (anna("Анна Петрова", false, vec![order("4815")]), "Анна Петрова · заказ 4815"),
-        (anna("Константин Константинопольский", true, vec![]), "Константин К. · VIP"),
-        (anna(&"а".repeat(40), true, vec![]), &"а".repeat(30)),
-        (anna("А\"<b>\r\nБ", false, vec![]), "Аb Б"),
-        (anna("  ", true, vec![]), "VIP"),
-    ] {
-        let flow = introduced(customer);
-        assert_eq!(flow.display().as_deref(), Some(expected));
-        assert!(expected.chars().count() <= 30);
-        assert_eq!(flow.manager().as_ref().map(|login| login.as_str()), Some("boris"));
-    }
-    assert_eq!(Scene::silent(group()).flow.display(), None);
-}
-
-#[test]
-fn a_callers_rank_is_the_sum_of_what_holds() {
-    let priorities = [("customer.vip", 10), ("customer.found", 3), ("caller.anonymous", 50)];
-    let priorities = priorities.map(|(name, n)| (name.to_owned(), n)).to_vec();
-    let ranked = Group { priorities, ..group() };
-    let vip = introduced(Customer { vip: true, ..Customer::default() });
-    assert_eq!(vip.priority(&ranked), 13);
-    assert_eq!(Scene::silent(group()).flow.priority(&ranked), 0);
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Group, Script};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, LegId, Login, Origin, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, EndReason, EndedBy, Language, LegId, LinePlace, Login, Origin,
+    PromiseId, RtpStatistics, Timestamp,
 };
 
 use super::super::acd::Release;
 use super::super::event::{Command, Refusal};
-use super::super::flow::Flow;
-use super::super::knowledge::Knowledge;
+use super::super::flow::{Flow, Setting};
+use super::super::knowledge::{Knowledge, OpenIncident};
 use super::Hub;
 use super::legs::Role;
+use super::outbound::Outbound;
 use super::talk::Talk;
 
 /// How long the media of an ended call may take to hand in its statistics.
@@ -41,6 +43,12 @@ pub(super) struct Call {
     /// How the call comes into the next line.
     pub origin: Origin,
     pub refuses_recording: bool,
+    /// A call of ours.
+    pub outbound: Option<Outbound>,
+    /// What was promised last in this call.
+    pub promised: Option<PromiseId>,
+    /// The place in the line that the caller left for a callback.
+    pub place: Option<LinePlace>,
     phase: Phase,
     /// The entry of this call in `Hub::timers`.
     timer: Option<Timestamp>,
@@ -74,6 +82,32 @@ enum Phase {
 }
 
 impl Call {
+    pub fn new(leg: LegId, flow: Flow, caller: CallerId, plan: String) -> Self {
+        Self {
+            leg,
+            flow,
+            caller,
+            plan,
+            stay: Stay::Alone,
+            origin: Origin::Called,
+            refuses_recording: false,
+            outbound: None,
+            promised: None,
+            place: None,
+            phase: Phase::Up,
+            timer: None,
+        }
+    }
+
+    /// The group in whose line the caller waits, or through which an operator was found.
+    pub fn group(&self) -> Option<&Arc<Group>> {
+        match &self.stay {
+            Stay::Alone => None,
+            Stay::Waiting { group } => group.as_ref(),
+            Stay::Talking(talk) => talk.group.as_ref(),
+        }
+    }
+
     /// We hang up; the first reason counts.
     pub fn ends_because(&mut self, by: EndedBy, reason: EndReason) {
         if self.phase == Phase::Up {
@@ -86,7 +120,7 @@ impl Hub {
     pub(super) fn offer(&mut self, now: Timestamp, offered: Offered, out: &mut Vec<Command>) {
         if let Some((script, block)) = self.plan.answering(&offered.dialled, self.region) {
             let (script, block) = (script.clone(), block.clone());
-            return self.offer_to_plan(offered, script, block, out);
+            return self.offer_to_plan(now, offered, script, block, out);
         }
         match offered.account.clone() {
             Some(operator) => self.desk_calls(now, offered, operator, out),
@@ -102,6 +136,7 @@ impl Hub {
 
     fn offer_to_plan(
         &mut self,
+        now: Timestamp,
         offered: Offered,
         script: Arc<Script>,
         block: Block,
@@ -118,22 +153,11 @@ impl Hub {
         if self.is_draining {
             return refuse_overloaded(call, leg, out);
         }
-        let knowledge = Knowledge::new(caller.clone(), dialled, script.language);
-        let flow =
-            Flow::new(call, leg, script, block, self.catalogue.clone(), knowledge, self.region);
+        let knowledge = self.knowledge(caller.clone(), dialled, script.language);
+        let flow = Flow::new(call, leg, script, block, knowledge, self.setting());
         self.legs.insert(leg, Role::Caller(call));
-        let entry = Call {
-            leg,
-            flow,
-            caller,
-            plan,
-            stay: Stay::Alone,
-            origin: Origin::Called,
-            refuses_recording: false,
-            phase: Phase::Up,
-            timer: None,
-        };
-        self.calls.insert(call, entry);
+        self.caller_came(now, &caller);
+        self.calls.insert(call, Call::new(leg, flow, caller, plan));
         out.push(Command::Answer { leg });
     }
 
@@ -153,28 +177,33 @@ impl Hub {
         match std::mem::take(&mut entry.stay) {
             Stay::Alone => {}
             Stay::Waiting { .. } => {
-                let release =
-                    if by == EndedBy::Caller { Release::Abandoned } else { Release::Lost };
+                let release = match (&entry.outbound, by) {
+                    (Some(_), _) => Release::NotReached,
+                    (None, EndedBy::Caller) => Release::Abandoned,
+                    (None, _) => Release::Lost,
+                };
                 self.acd.release(now, call, release, &mut self.acts);
                 self.let_whispered_go(now, call, out);
             }
             Stay::Talking(talk) => self.caller_left(now, call, talk, out),
         }
         self.with(call, now, out, |entry, out| {
-            entry.flow.on_call_ended(out);
+            entry.flow.on_call_ended(now, out);
             entry.phase = Phase::Closing { by, reason, until: now.plus_ms(CLOSING_MAX_MS) };
         });
+        self.outbound_ended(now, call, by);
     }
 
     pub(super) fn media_closed(
         &mut self,
+        now: Timestamp,
         leg: LegId,
         statistics: RtpStatistics,
         out: &mut Vec<Command>,
     ) {
         if let Some(&Role::Caller(call)) = self.legs.get(&leg) {
             out.push(Command::Record { call, fact: CallFact::Rtp(statistics) });
-            self.close(call, out);
+            self.close(now, call, out);
         }
     }
 
@@ -182,8 +211,9 @@ impl Hub {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         entry.timer = None;
         if matches!(entry.phase, Phase::Closing { until, .. } if until <= now) {
-            self.close(call, out);
+            self.close(now, call, out);
         } else {
+            self.tone_for_operator(now, call, out);
             self.with(call, now, out, |c, out| c.flow.on_time(now, out));
         }
     }
@@ -202,6 +232,10 @@ impl Hub {
         for request in entry.flow.take_requests() {
             self.answer_request(now, call, request, out);
         }
+        let deeds = self.calls.get_mut(&call).map(|entry| entry.flow.take_deeds());
+        for deed in deeds.unwrap_or_default() {
+            self.carry_out_deed(now, call, deed, out);
+        }
         self.set_timer(now, call);
     }
 
@@ -209,7 +243,10 @@ impl Hub {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let wanted = match entry.phase {
             Phase::Closing { until, .. } => Some(until),
-            Phase::Up | Phase::Ending { .. } => entry.flow.timer(),
+            Phase::Up | Phase::Ending { .. } => {
+                let tone_at = entry.outbound.as_ref().and_then(|outbound| outbound.tone_at);
+                entry.flow.timer().into_iter().chain(tone_at).min()
+            }
         };
         let wanted = wanted.map(|at| at.max(now));
         if wanted != entry.timer {
@@ -221,17 +258,74 @@ impl Hub {
         }
     }
 
-    fn close(&mut self, call: CallId, out: &mut Vec<Command>) {
-        let Some(entry) = self.calls.remove(&call) else { return };
-        self.legs.remove(&entry.leg);
-        if let Some(at) = entry.timer {
-            self.timers.remove(&(at, call));
-        }
+    fn close(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
+        let Some(entry) = self.calls.get(&call) else { return };
         let (by, reason) = match entry.phase {
             Phase::Closing { by, reason, .. } | Phase::Ending { by, reason } => (by, reason),
             Phase::Up => (EndedBy::Server, EndReason::Failed),
         };
+        if entry.outbound.is_none() {
+            let caller = entry.caller.clone();
+            self.caller_went(now, &caller);
+        }
+        self.drop_call(call, by, reason, out);
+        self.call_is_over(now, call);
+    }
+
+    /// Forgets a call; its last fact.
+    pub(super) fn drop_call(
+        &mut self,
+        call: CallId,
+        by: EndedBy,
+        reason: EndReason,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(entry) = self.calls.remove(&call) else { return };
+        self.legs.remove(&entry.leg);
+        self.messages.remove(&call);
+        if let Some(at) = entry.timer {
+            self.timers.remove(&(at, call));
+        }
         out.push(Command::Record { call, fact: CallFact::Ended { by, reason } });
+    }
+
+    /// What is known of a caller before anybody is asked.
+    fn knowledge(&self, caller: CallerId, dialled: String, language: Language) -> Knowledge {
+        let mut knowledge = Knowledge::new(caller, dialled, language);
+        if let Some(phone) = knowledge.caller.number().cloned() {
+            let incident = self.ledger.incident_of(&phone).map(|promise| OpenIncident {
+                name: promise.name.clone(),
+                order: promise.about.values.get("order").cloned(),
+            });
+            knowledge.set_incident(incident);
+            knowledge.set_promise_open(self.ledger.open_of(&phone).any(|p| p.kind.is_human()));
+        }
+        knowledge
+    }
+
+    /// What every walk has in common now.
+    pub(super) fn setting(&self) -> Setting {
+        let (catalogue, region) = (self.catalogue.clone(), self.region);
+        Setting { catalogue, region, calendar: self.calendar }
+    }
+
+    fn caller_came(&mut self, now: Timestamp, caller: &CallerId) {
+        let Some(phone) = caller.number() else { return };
+        let calls = self.callers.entry(phone.clone()).or_default();
+        *calls += 1;
+        if *calls == 1 {
+            self.customer_in_call(now, phone, true);
+        }
+    }
+
+    fn caller_went(&mut self, now: Timestamp, caller: &CallerId) {
+        let Some(phone) = caller.number() else { return };
+        let Some(calls) = self.callers.get_mut(phone) else { return };
+        *calls -= 1;
+        if *calls == 0 {
+            self.callers.remove(phone);
+            self.customer_in_call(now, phone, false);
+        }
     }
 }
 

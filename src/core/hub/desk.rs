@@ -222,7 +222,14 @@ impl Hub {
     /// Whether the operator talks, or the phone rings already.
     pub(super) fn is_on_the_phone(&self, operator: &Login) -> bool {
         let state = self.acd.state(operator);
-        matches!(state, Some(OperatorState::Talking { .. } | OperatorState::Ringing { .. }))
+        matches!(
+            state,
+            Some(
+                OperatorState::Talking { .. }
+                    | OperatorState::Ringing { .. }
+                    | OperatorState::Reserved { .. }
+            )
+        )
     }
 
     /// One call of an operator is over; a code may be dialled while another one is up.
@@ -231,7 +238,11 @@ impl Hub {
             Role::Desk(desk) => desk.operator == *operator,
             Role::Colleague { operator: colleague, .. } => colleague.as_ref() == Some(operator),
             Role::Receiver(receiver) => receiver.operator.as_ref() == Some(operator),
-            Role::Caller(_) | Role::Rung(_) | Role::Talker { .. } | Role::AfterTalk { .. } => false,
+            Role::Caller(_)
+            | Role::Customer(_)
+            | Role::Rung(_)
+            | Role::Talker { .. }
+            | Role::AfterTalk { .. } => false,
         });
         self.acd.set_own_call(now, operator, is_up, &mut self.acts);
     }
@@ -269,6 +280,6 @@ impl Hub {
     /// The day in the time zone of the first file of the plan.
     pub(super) fn today(&self, now: Timestamp) -> jiff::civil::Date {
         let zone = self.plan.scripts.values().next().map(|script| script.timezone.clone());
-        now.in_zone(&zone.unwrap_or(jiff::tz::TimeZone::UTC)).date()
+        self.wall(now).in_zone(&zone.unwrap_or(jiff::tz::TimeZone::UTC)).date()
     }
 }

@@ -1,8 +1,8 @@
-//! Identifiers of the legs that we dial.
+//! Identifiers of the legs that we dial, the calls that we make, and promises.
 
 use uuid::{Builder, Uuid};
 
-use crate::domain::{LegId, Timestamp};
+use crate::domain::{CallId, LegId, PromiseId, Timestamp};
 
 /// Makes UUIDv7 (RFC 9562 §5.7) from the time and a seed, so that a replayed day has the same ids.
 /// Nodes with different seeds never make the same one in practice: 74 bits come from the seed.
@@ -17,13 +17,24 @@ impl Ids {
     }
 
     pub fn leg(&mut self, now: Timestamp) -> LegId {
+        LegId(self.uuid(now))
+    }
+
+    pub fn call(&mut self, now: Timestamp) -> CallId {
+        CallId(self.uuid(now))
+    }
+
+    pub fn promise(&mut self, now: Timestamp) -> PromiseId {
+        PromiseId(self.uuid(now))
+    }
+
+    fn uuid(&mut self, now: Timestamp) -> Uuid {
         let mut random = [0; 10];
         let (high, low) = (self.next().to_be_bytes(), self.next().to_be_bytes());
         random[..8].copy_from_slice(&high);
         random[8..].copy_from_slice(&low[..2]);
         let ms = u64::try_from(now.0).unwrap_or(0);
-        let uuid: Uuid = Builder::from_unix_timestamp_millis(ms, &random).into_uuid();
-        LegId(uuid)
+        Builder::from_unix_timestamp_millis(ms, &random).into_uuid()
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014): every state gives another number.

@@ -10,6 +10,8 @@ use super::codes::Code;
 pub(super) enum Role {
     /// The phone of a caller, whose walk through the plan is the call's.
     Caller(CallId),
+    /// The phone of a customer whom we call, until it is picked up: from then on a caller's.
+    Customer(CallId),
     /// An operator's phone that rings, or has just been picked up, for an offer of the line.
     Rung(Rung),
     /// A phone that was dialled to take over a caller from an operator.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::Group;
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, LegId, Login, Origin, RecordingId, RingOutcome,
-    Timestamp,
+    CallFact, CallId, CallerId, EndReason, EndedBy, LegId, LinePlace, Login, Origin, RecordingId,
+    RingOutcome, Timestamp,
 };
 
-use super::super::acd::{Act, Joined, OperatorState, Release, Ticket};
+use super::super::acd::{Act, Joined, OperatorState, Release, Ticket, TicketWay};
 use super::super::event::{Command, Destination, Dial, LampState};
 use super::super::flow::{LineRequest, Outlook};
 use super::Hub;
 use super::calls::{Call, Stay};
 use super::legs::{Role, Rung};
+use super::outbound::Outbound;
 
 /// How the phone of an operator shows a caller who withholds the number.
 const ANONYMOUS: &str = "anonymous";
@@ -29,7 +30,14 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         match request {
-            LineRequest::Join { group } => self.join(now, call, group, out),
+            LineRequest::Join { group } => {
+                let is_called_back = self.calls.get(&call).is_some_and(Call::is_called_back);
+                if is_called_back {
+                    self.customer_ready(now, call, out);
+                } else {
+                    self.join(now, call, group, out);
+                }
+            }
             LineRequest::RingOperator { operator, for_ms } => {
                 self.ring_in_person(now, call, operator, for_ms, out);
             }
@@ -42,11 +50,17 @@ impl Hub {
                 };
                 self.with(call, now, out, |c, out| c.flow.on_place(now, outlook, out));
             }
-            LineRequest::Callback { number: _ } => {
-                self.acd.release(now, call, Release::Callback, &mut self.acts);
+            LineRequest::Callback { number, group, due } => {
+                let place = self.acd.release(now, call, Release::Callback, &mut self.acts);
+                let place = place.map(|place| LinePlace {
+                    entered: self.wall(place.entered),
+                    priority: place.priority,
+                });
                 if let Some(entry) = self.calls.get_mut(&call) {
                     entry.stay = Stay::Alone;
+                    entry.place = place;
                 }
+                self.promise_callback(now, call, number, group, due, out);
             }
             LineRequest::RefuseRecording => {
                 if let Some(entry) = self.calls.get_mut(&call) {
@@ -136,7 +150,7 @@ impl Hub {
                     leg,
                     to: Destination::Operator(operator.clone()),
                     from: shown_number(&entry.caller),
-                    display: entry.flow.display(),
+                    display: entry.display(),
                     auto_answer: self.operators.get(&operator).is_some_and(|o| o.auto_answer),
                     ring_ms,
                 };
@@ -157,8 +171,11 @@ impl Hub {
                     entry.flow.on_turned_away(now, out);
                 });
             }
+            Act::Reserve { call, operator } => self.operator_reserved(now, call, operator, out),
+            Act::Unreserved { call: _ } => {}
             Act::Record { call, fact } => {
                 self.count(now, &fact);
+                self.follow(now, call, &fact);
                 out.push(Command::Record { call, fact });
             }
             Act::Remember { operator, attendance } => {
@@ -202,7 +219,11 @@ impl Hub {
     pub(super) fn whispered(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
         if let Some(Role::Rung(Rung { call, operator, is_up: true, .. })) = self.legs.get(&leg) {
             let (call, operator) = (*call, operator.clone());
-            self.connect(now, call, leg, Some(operator), out);
+            if self.calls.get(&call).is_some_and(|entry| entry.outbound.is_some()) {
+                self.operator_ready(now, call, leg, operator, out);
+            } else {
+                self.connect(now, call, leg, Some(operator), out);
+            }
         }
     }
 
@@ -227,10 +248,17 @@ impl Hub {
         }
     }
 
-    pub(super) fn offer_not_taken(&mut self, now: Timestamp, rung: &Rung, outcome: RingOutcome) {
+    pub(super) fn offer_not_taken(
+        &mut self,
+        now: Timestamp,
+        rung: &Rung,
+        outcome: RingOutcome,
+        out: &mut Vec<Command>,
+    ) {
         self.offers.remove(&rung.offer);
         if rung.is_up {
             // Gone before the first word: the caller has not stopped waiting.
+            self.operator_left(now, rung.call, out);
             self.acd.talk_ended(now, &rung.operator, &mut self.acts);
         } else {
             self.acd.not_taken(now, rung.offer, outcome, &mut self.acts);
@@ -268,7 +296,7 @@ impl Hub {
             | OperatorState::Ready { .. }
             | OperatorState::WrapUp { .. }
             | OperatorState::Paused { .. } => LampState::Off,
-            OperatorState::Ringing { .. } => LampState::Ringing,
+            OperatorState::Ringing { .. } | OperatorState::Reserved { .. } => LampState::Ringing,
             OperatorState::Talking { .. } => LampState::On,
         };
         let is_paused = self.acd.attendance(operator).is_some_and(|a| a.paused.is_some());
@@ -281,8 +309,19 @@ impl Hub {
 }
 
 impl Call {
+    /// A customer whom an operator calls back, and who just heard it.
+    fn is_called_back(&self) -> bool {
+        self.outbound.as_ref().is_some_and(Outbound::awaits_operator)
+    }
+
+    /// What an operator's phone shows of the call.
+    fn display(&self) -> Option<String> {
+        let callback = self.outbound.as_ref().and_then(|outbound| outbound.display.clone());
+        callback.or_else(|| self.flow.display())
+    }
+
     /// What every ticket of this call says.
-    fn ticket(&mut self, call: CallId, group: Arc<Group>) -> Ticket {
+    pub(super) fn ticket(&mut self, call: CallId, group: Arc<Group>) -> Ticket {
         Ticket {
             call,
             group,
@@ -291,6 +330,8 @@ impl Call {
             priority: 0,
             manager: None,
             only_manager: false,
+            place: None,
+            way: TicketWay::Caller,
             plan: self.plan.clone(),
         }
     }

@@ -6,19 +6,25 @@
 //! - `whisper`: what operators are told by a voice
 //! - `talk`: a caller and an operator hear each other: hold, the end, a broken connection
 //! - `desk`: an operator's phone calls: colleagues, and the codes of `codes`
+//! - `outbound`: our calls to customers: robots, and operators who call back
+//! - `promises`: what calls promise, and how the ledger has it kept
+//! - `aftermath`: what follows when a conversation is over
 //! - `recording`: conversations are written down
 //! - `topic`: what a conversation was about
 //! - `transfer`: a caller is sent on
 //! - [`snapshot`]: how things stand, for those who watch
 //! - `ids`, `tips`, `today`: identifiers; which tips were heard; the figures of the day
 
+mod aftermath;
 mod calls;
 mod codes;
 mod desk;
 mod ids;
 mod legs;
 mod line;
+mod outbound;
 mod phones;
+mod promises;
 mod recording;
 pub mod snapshot;
 mod talk;
@@ -38,12 +44,15 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, Region, Timestamp,
+    Calendar, CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, PhoneNumber, PromiseId,
+    Region, Timestamp,
 };
 use crate::speech::Catalogue;
 
 use super::acd::{Acd, Act, OfferId};
 use super::event::{Command, Event};
+use super::promises::{Ledger, PromiseAct};
+use aftermath::Aftermath;
 use calls::Call;
 use ids::Ids;
 use legs::Role;
@@ -73,6 +82,20 @@ pub struct Hub {
     operators: BTreeMap<Login, Operator>,
     tips: TipMemory,
     today: Today,
+    /// What the wall clock says: hours, due times and schedules follow it.
+    calendar: Calendar,
+    ledger: Ledger,
+    /// What the ledger asked for and was not done yet; empty between two events.
+    promise_acts: Vec<PromiseAct>,
+    /// The calls that wait in the lines, or are up, for promises that operators keep.
+    callbacks: BTreeMap<PromiseId, CallId>,
+    /// Calls that wait for their promise to be stored, to speak of it.
+    unspoken: BTreeMap<PromiseId, CallId>,
+    /// Calls that leave a message.
+    messages: BTreeSet<CallId>,
+    /// How many calls somebody has with us who called us.
+    callers: BTreeMap<PhoneNumber, u32>,
+    aftermath: Aftermath,
     is_draining: bool,
 }
 
@@ -81,6 +104,9 @@ impl Hub {
     pub fn new(plan: Arc<Plan>, catalogue: Arc<Catalogue>, region: Region, seed: u64) -> Self {
         let zone = plan.scripts.values().next().map(|script| script.timezone.clone());
         let acd = zone.map_or_else(Acd::new, |zone| Acd::new().in_zone(zone));
+        let mut ledger = Ledger::new();
+        let mut promise_acts = Vec::new();
+        ledger.set_plan(Timestamp::default(), plan.clone(), &mut promise_acts);
         Self {
             plan,
             catalogue,
@@ -96,6 +122,14 @@ impl Hub {
             operators: BTreeMap::new(),
             tips: TipMemory::default(),
             today: Today::default(),
+            calendar: Calendar::default(),
+            ledger,
+            promise_acts,
+            callbacks: BTreeMap::new(),
+            unspoken: BTreeMap::new(),
+            messages: BTreeSet::new(),
+            callers: BTreeMap::new(),
+            aftermath: Aftermath::default(),
             is_draining: false,
         }
     }
@@ -105,10 +139,16 @@ impl Hub {
         self.calls.len()
     }
 
+    /// What customers are owed.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// When [`Hub::on_time`] wants to be called.
     pub fn next_timer(&self) -> Option<Timestamp> {
         let calls = self.timers.first().map(|(at, _)| *at);
-        calls.into_iter().chain(self.acd.next_timer()).min()
+        let planned = self.ledger.next_timer().map(|at| self.calendar.moment(at));
+        calls.into_iter().chain(self.acd.next_timer()).chain(planned).min()
     }
 
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Command>) {
@@ -143,10 +183,8 @@ impl Hub {
                 out.extend(is_known.then_some(Command::Probe { leg }));
             }
             Event::MediaDied { leg } => self.media_died(now, leg, out),
-            Event::MediaClosed { leg, statistics } => self.media_closed(leg, statistics, out),
-            Event::Recorded { call, note } => {
-                out.push(Command::Record { call, fact: CallFact::Recorded(note) });
-            }
+            Event::MediaClosed { leg, statistics } => self.media_closed(now, leg, statistics, out),
+            Event::Recorded { call, note } => self.recorded(now, call, note, out),
             Event::OperatorsReplaced { operators, attendance } => {
                 self.operators = operators.iter().map(|o| (o.login.clone(), o.clone())).collect();
                 self.acd.set_operators(now, operators, &mut self.acts);
@@ -163,20 +201,45 @@ impl Hub {
             Event::VisitsRemembered { visits } => {
                 visits.into_iter().for_each(|visit| self.count(now, &CallFact::LeftLine(visit)));
             }
-            Event::PromisesRemembered { .. }
-            | Event::PromiseStored { .. }
-            | Event::AttemptStored { .. }
-            | Event::RatingStored { .. }
-            | Event::DoNotCallReplaced { .. }
-            | Event::ShopEvents { .. }
-            | Event::RobotSwitched { .. }
-            | Event::TrunksChanged { .. }
-            | Event::CalendarSet { .. } => {}
-            Event::PlanReplaced { plan, catalogue } => {
-                self.plan = plan;
-                self.catalogue = catalogue;
+            Event::PromisesRemembered { promises, called } => {
+                self.with_ledger(now, |l, wall, acts| l.remember(wall, promises, called, acts));
             }
-            Event::DrainStarted => self.is_draining = true,
+            Event::PromiseStored { promise } => self.promise_stored(now, promise, out),
+            Event::AttemptStored { promise, number } => {
+                self.with_ledger(now, |l, wall, acts| {
+                    l.attempt_stored(wall, promise, number, acts);
+                });
+            }
+            Event::RatingStored { call } => {
+                self.with(call, now, out, |entry, out| entry.flow.on_deed_done(now, out));
+            }
+            Event::DoNotCallReplaced { list } => {
+                self.with_ledger(now, |l, wall, acts| l.set_do_not_call(wall, list, acts));
+            }
+            Event::ShopEvents { events } => {
+                events.into_iter().for_each(|event| self.shop_event(now, event, out));
+            }
+            Event::RobotSwitched { name, is_stopped } => {
+                self.with_ledger(now, |l, wall, acts| {
+                    l.switch_robot(wall, &name, is_stopped, acts);
+                });
+            }
+            Event::TrunksChanged { .. } if self.is_draining => {}
+            Event::TrunksChanged { calls_max, starts_per_second } => {
+                self.with_ledger(now, |l, wall, acts| {
+                    l.set_outbound(wall, calls_max, starts_per_second, acts);
+                });
+            }
+            Event::CalendarSet { calendar } => self.set_calendar(now, calendar),
+            Event::PlanReplaced { plan, catalogue } => {
+                self.plan = plan.clone();
+                self.catalogue = catalogue;
+                self.with_ledger(now, |l, wall, acts| l.set_plan(wall, plan, acts));
+            }
+            Event::DrainStarted => {
+                self.is_draining = true;
+                self.with_ledger(now, |l, wall, acts| l.set_outbound(wall, 0, 0, acts));
+            }
             Event::DrainEnded => {
                 let (by, reason) = (EndedBy::Server, EndReason::Shutdown);
                 out.extend(self.legs.keys().map(|&leg| Command::Hangup { leg, by, reason }));
@@ -192,6 +255,10 @@ impl Hub {
         let from = out.len();
         if self.acd.next_timer().is_some_and(|at| at <= now) {
             self.acd.on_time(now, &mut self.acts);
+        }
+        let is_due = |at: Timestamp| self.calendar.moment(at) <= now;
+        if self.ledger.next_timer().is_some_and(is_due) {
+            self.with_ledger(now, |ledger, wall, acts| ledger.on_time(wall, acts));
         }
         let later = self.timers.split_off(&(now.plus_ms(1), CallId(Uuid::nil())));
         let due = std::mem::replace(&mut self.timers, later);
@@ -209,13 +276,25 @@ impl Hub {
         self.settle(now, out);
     }
 
-    /// Does what the lines ask for, until they ask for nothing more.
+    /// Does what the lines and the ledger ask for, until they ask for nothing more.
     fn settle(&mut self, now: Timestamp, out: &mut Vec<Command>) {
-        while !self.acts.is_empty() {
+        while !self.acts.is_empty() || !self.promise_acts.is_empty() {
             for act in std::mem::take(&mut self.acts) {
                 self.act(now, act, out);
             }
+            for act in std::mem::take(&mut self.promise_acts) {
+                self.keep_promise(now, act, out);
+            }
         }
+    }
+
+    fn set_calendar(&mut self, now: Timestamp, calendar: Calendar) {
+        self.calendar = calendar;
+        self.calls.values_mut().for_each(|entry| entry.flow.set_calendar(calendar));
+        self.with_ledger(now, |ledger, wall, acts| {
+            ledger.set_rehearsal(calendar.is_rehearsal);
+            ledger.on_time(wall, acts);
+        });
     }
 
     /// Remembers why we hang up on a caller: the end that signalling reports then is ours.

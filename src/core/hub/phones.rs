@@ -22,6 +22,8 @@ impl Hub {
                 out.push(Command::Reject { leg, why: Refusal::Overloaded });
                 self.leg_ended(now, leg, EndedBy::Server, EndReason::Busy, out);
             }
+            // Ours to mend: it does not count against the customer.
+            Some(Role::Customer(_)) => self.unanswered(now, leg, RingOutcome::Congested, out),
             Some(_) => self.unanswered(now, leg, RingOutcome::Failed, out),
             None => {}
         }
@@ -46,10 +48,13 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         match self.legs.get(&leg) {
-            Some(&Role::Caller(call)) => self.with(call, now, out, |c, out| {
-                out.push(Command::Record { call, fact: CallFact::Key { key, source } });
-                c.flow.on_key(now, key, out);
-            }),
+            Some(&Role::Caller(call)) => {
+                self.customer_pressed(now, call);
+                self.with(call, now, out, |c, out| {
+                    out.push(Command::Record { call, fact: CallFact::Key { key, source } });
+                    c.flow.on_key(now, key, out);
+                });
+            }
             Some(_) => self.phone_key(leg, key, out),
             None => {}
         }
@@ -91,6 +96,7 @@ impl Hub {
     pub(super) fn answered(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
         match self.legs.get(&leg).cloned() {
             Some(Role::Rung(rung)) => self.offer_answered(now, leg, &rung, out),
+            Some(Role::Customer(call)) => self.customer_answered(now, leg, call, out),
             Some(Role::Receiver(receiver)) => self.receiver_answered(now, leg, receiver, out),
             Some(Role::Colleague { desk, operator, .. }) => {
                 self.legs.insert(leg, Role::Colleague { desk, operator, is_up: true });
@@ -118,7 +124,8 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         match self.legs.remove(&leg) {
-            Some(Role::Rung(rung)) => self.offer_not_taken(now, &rung, outcome),
+            Some(Role::Rung(rung)) => self.offer_not_taken(now, &rung, outcome, out),
+            Some(Role::Customer(call)) => self.customer_unreached(now, call, outcome, out),
             Some(Role::Receiver(receiver)) => self.receiver_lost(now, &receiver, out),
             Some(Role::Colleague { desk, operator, .. }) => {
                 self.colleague_gone(now, desk, operator.as_ref(), Some(outcome), out);
@@ -140,7 +147,10 @@ impl Hub {
         self.unbridge(leg, out);
         match role {
             Role::Caller(_) => drop(self.legs.insert(leg, role)),
-            Role::Rung(rung) => self.offer_not_taken(now, &rung, RingOutcome::Failed),
+            Role::Rung(rung) => self.offer_not_taken(now, &rung, RingOutcome::Failed, out),
+            Role::Customer(call) => {
+                self.customer_unreached(now, call, RingOutcome::Failed, out);
+            }
             Role::Receiver(receiver) => self.receiver_lost(now, &receiver, out),
             Role::Talker { call, operator } => self.talker_gone(now, call, leg, operator, by, out),
             Role::AfterTalk { operator, typed } => {
@@ -167,7 +177,13 @@ impl Hub {
                     monitor_key(leg, target, key, out);
                 }
             }
-            Some(Role::Caller(_) | Role::Rung(_) | Role::Receiver(_) | Role::Colleague { .. })
+            Some(
+                Role::Caller(_)
+                | Role::Customer(_)
+                | Role::Rung(_)
+                | Role::Receiver(_)
+                | Role::Colleague { .. },
+            )
             | None => {}
         }
     }

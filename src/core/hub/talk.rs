@@ -54,6 +54,10 @@ impl Hub {
             recording,
             typed: String::new(),
         });
+        if let Some(outbound) = &mut entry.outbound {
+            outbound.operator = None;
+            outbound.is_reached = true;
+        }
         self.legs.insert(phone, Role::Talker { call, operator });
         self.bridge(caller, phone, out);
         self.with(call, now, out, |c, out| c.flow.on_operator_answered(now, out));

@@ -2,6 +2,7 @@
 
 mod desks;
 mod lost;
+mod promises;
 mod stop;
 mod topics;
 mod transfers;
@@ -18,9 +19,9 @@ use crate::dialplan::plan::{
     AfterRing, Block, Dialled, Entry, Group, Piece, Plan, RecordRule, Script, Statement, Tips,
 };
 use crate::domain::{
-    Attendance, CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LegId,
-    LineOutcome, Login, Operator, PhoneNumber, PhoneState, PlayId, RecordingId, Region,
-    RingOutcome, Role, RtpStatistics, Timestamp,
+    Attempt, Attendance, CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language,
+    LegId, LineOutcome, Login, Operator, PhoneNumber, PhoneState, PlayId, Promise, PromiseId,
+    Rating, RecordingId, Region, RingOutcome, Role, RtpStatistics, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -92,6 +93,11 @@ struct House {
     /// What was played to a leg.
     heard: BTreeMap<LegId, Vec<String>>,
     ringing: BTreeMap<Login, Dial>,
+    /// Customers whom we call.
+    called: BTreeMap<PhoneNumber, Dial>,
+    promises: BTreeMap<PromiseId, Promise>,
+    attempts: BTreeMap<(PromiseId, u32), Attempt>,
+    ratings: Vec<Rating>,
     bridges: BTreeSet<(LegId, LegId)>,
     hung_up: Vec<LegId>,
     facts: Vec<(CallId, CallFact)>,
@@ -108,7 +114,11 @@ struct Caller {
 impl House {
     /// With these operators, all logged in with a phone.
     fn with(names: &[&str], change: impl FnOnce(&mut Group)) -> Self {
-        let hub = Hub::new(Arc::new(plan(change)), Arc::new(catalogue()), Region::default(), 1);
+        Self::of(names, plan(change))
+    }
+
+    fn of(names: &[&str], plan: Plan) -> Self {
+        let hub = Hub::new(Arc::new(plan), Arc::new(catalogue()), Region::default(), 1);
         let mut house = Self {
             hub,
             now: Timestamp(1_000_000),
@@ -116,6 +126,10 @@ impl House {
             playing: BTreeMap::new(),
             heard: BTreeMap::new(),
             ringing: BTreeMap::new(),
+            called: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            ratings: Vec::new(),
             bridges: BTreeSet::new(),
             hung_up: Vec::new(),
             facts: Vec::new(),
@@ -154,10 +168,21 @@ impl House {
                 }
                 Command::StopPlaying { leg } => self.cut(leg),
                 Command::Dial(dial) => {
-                    let Destination::Operator(operator) = dial.to.clone() else {
-                        panic!("{dial:?}")
+                    let is_rung = match dial.to.clone() {
+                        Destination::Operator(operator) => self.ringing.insert(operator, dial),
+                        Destination::Number { number, .. } => self.called.insert(number, dial),
                     };
-                    assert!(self.ringing.insert(operator, dial).is_none(), "rung twice at once");
+                    assert!(is_rung.is_none(), "rung twice at once");
+                }
+                Command::StorePromise(promise) => {
+                    let id = promise.id;
+                    self.promises.insert(id, *promise);
+                    self.tell(Event::PromiseStored { promise: id });
+                }
+                Command::StoreAttempt(attempt) => self.store_attempt(attempt),
+                Command::StoreRating { call, rating } => {
+                    self.ratings.push(rating);
+                    self.tell(Event::RatingStored { call });
                 }
                 Command::Hangup { leg, by, reason } => self.hang_up_by_us(leg, by, reason),
                 Command::Bridge { one, other } => {
@@ -186,8 +211,23 @@ impl House {
             self.ringing.remove(&operator);
             return self.tell(Event::Unanswered { leg, outcome: RingOutcome::Withdrawn });
         }
+        let called = self.called.iter().find(|(_, dial)| dial.leg == leg);
+        if let Some(number) = called.map(|(number, _)| number.clone()) {
+            self.called.remove(&number);
+            return self.tell(Event::Unanswered { leg, outcome: RingOutcome::Withdrawn });
+        }
         self.hung_up.push(leg);
         self.end(leg, by, reason);
+    }
+
+    fn store_attempt(&mut self, attempt: Attempt) {
+        let (promise, number) = (attempt.promise, attempt.number);
+        let is_begun = attempt.outcome.is_none();
+        let before = self.attempts.insert((promise, number), attempt);
+        assert_eq!(is_begun, before.is_none(), "an attempt begins once, and then ends");
+        if is_begun {
+            self.tell(Event::AttemptStored { promise, number });
+        }
     }
 
     fn end(&mut self, leg: LegId, by: EndedBy, reason: EndReason) {

@@ -1,6 +1,6 @@
 //! What operators are told by a voice: before a caller is connected, and after a code.
 
-use crate::domain::{CallId, LegId, Login, PlayId, RecordingId, Timestamp};
+use crate::domain::{CallId, LegId, Login, PlayId, PromiseKind, RecordingId, Timestamp};
 use crate::speech::{Format, Value};
 
 use super::super::event::Command;
@@ -21,6 +21,11 @@ impl Hub {
         if operator.auto_answer {
             said.push(RecordingId::new("tone/beep"));
         }
+        if let Some(kind) = self.callback_kind(call) {
+            said.push(RecordingId::new("whisper/callback"));
+            said.extend(reason(kind).map(RecordingId::new));
+            return said;
+        }
         let group = match self.calls.get(&call).map(|entry| &entry.stay) {
             Some(Stay::Waiting { group: Some(group) }) if operator.whisper => group,
             _ => return said,
@@ -40,10 +45,29 @@ impl Hub {
         said
     }
 
+    /// Why the customer of this call is to be called; `None`: the customer called.
+    fn callback_kind(&self, call: CallId) -> Option<PromiseKind> {
+        let outbound = self.calls.get(&call)?.outbound.as_ref()?;
+        outbound.robot.is_none().then_some(outbound.kind)
+    }
+
     /// Says something on a phone of ours. What the catalogue lacks is left out.
     pub(super) fn say_to_phone(&self, leg: LegId, mut recordings: Vec<RecordingId>) -> Command {
         let language = self.phone_language();
         recordings.retain(|id| self.catalogue.text(language, id).is_some());
         Command::Play { leg, play: PlayId(0), language, recordings }
+    }
+}
+
+/// What an operator hears of why a customer is called back.
+fn reason(kind: PromiseKind) -> Option<&'static str> {
+    match kind {
+        PromiseKind::CallbackMissed | PromiseKind::CallbackAfterHours => Some("whisper/missed"),
+        PromiseKind::CallbackLowRating => Some("whisper/low-rating"),
+        PromiseKind::Incident => Some("whisper/incident"),
+        PromiseKind::CallbackOrdered
+        | PromiseKind::CallbackFromLine
+        | PromiseKind::RatingCall
+        | PromiseKind::Reminder => None,
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::dialplan::plan::{Robot, Script};
-use crate::domain::{About, Attempt, PhoneNumber, Promise, PromiseId, PromiseKind, Timestamp};
+use crate::dialplan::plan::{CallbackRules, Robot, Script};
+use crate::domain::{
+    About, Attempt, CallId, LinePlace, PhoneNumber, Promise, PromiseId, PromiseKind, Timestamp,
+};
 
 use super::super::event::PromiseNews;
 
@@ -19,10 +21,12 @@ pub struct NewPromise {
     pub group: Option<String>,
     /// The file of the plan by whose rules it is kept.
     pub script: String,
+    /// A robot that may not call before then has `within` from the moment at which it may.
     pub due: Timestamp,
-    /// Not tried before.
+    /// Not tried before. Promises that may be kept within half an hour or more from then are spread
+    /// over it, so that not all of them are tried when the shop opens.
     pub not_before: Option<Timestamp>,
-    pub place: Option<crate::domain::LinePlace>,
+    pub place: Option<LinePlace>,
     pub about: About,
     /// Names the event that it comes of.
     pub event: Option<String>,
@@ -61,12 +65,16 @@ pub enum PromiseAct {
     CallByRobot { promise: Box<Promise>, attempt: Attempt, robot: Arc<Robot>, script: Arc<Script> },
     /// The promise waits for an operator: its ticket goes into the group's line. Ends in
     /// `Ledger::left_line`, or in [`Ledger::reserve`](super::Ledger::reserve).
-    EnterLine { promise: Box<Promise>, script: Arc<Script> },
-    /// It does not wait any more: its ticket leaves the line.
+    EnterLine { promise: Box<Promise>, rules: Arc<CallbackRules>, script: Arc<Script> },
+    /// It does not wait any more: its ticket leaves the line. No answer.
     LeaveLine { promise: PromiseId },
     /// The customer of a promise for which an operator was reserved is dialled now: the attempt is
     /// stored. Ends in `Ledger::called`.
     CallByHuman { promise: Box<Promise>, attempt: Attempt },
+    /// A call that was asked for, or for which an operator was reserved, is not wanted any more:
+    /// hang up, unless somebody talks. Ends in `Ledger::called` if the customer was dialled; a
+    /// `called` that comes nevertheless does no harm.
+    CallOff { promise: PromiseId, call: CallId },
     /// Tell those who watch.
     Tell { promise: Box<Promise>, news: PromiseNews },
 }

@@ -110,6 +110,14 @@ fn who_comes_back_because_the_operator_was_lost_is_not_offered_again() {
 }
 
 #[test]
+fn a_customer_who_is_called_back_is_neither_offered_nor_answered() {
+    let visits = [LineOutcome::Answered, LineOutcome::Lost, LineOutcome::Abandoned]
+        .map(|outcome| Visit { origin: Origin::Callback, ..visit(300, outcome) });
+    let called_back = tally(&visits);
+    assert_eq!(called_back, tally(&[]));
+}
+
+#[test]
 fn who_calls_again_or_is_transferred_is_offered_again() {
     for origin in [Origin::CameBack, Origin::Transferred] {
         let again = Visit { origin, ..visit(30, LineOutcome::Answered) };
@@ -187,6 +195,7 @@ fn any_visit() -> impl Strategy<Value = Visit> {
         4 => Just(Origin::Called),
         1 => Just(Origin::CameBack),
         1 => Just(Origin::OperatorLost),
+        1 => Just(Origin::Callback),
     ];
     (0..120u64, outcome, origin, 0..86_400_000i64, 0..3u8).prop_map(
         |(wait_s, outcome, origin, after_ms, group)| Visit {
@@ -221,7 +230,8 @@ proptest! {
         prop_assert!(figures.abandoned_at_once <= figures.abandoned_in_time);
         let counted = figures.offered + figures.callbacks + figures.nobody + figures.full
             + figures.operator_lost;
-        prop_assert_eq!(counted, visits.len() as u64);
+        let callers = visits.iter().filter(|visit| visit.origin != Origin::Callback);
+        prop_assert_eq!(counted, callers.count() as u64);
         prop_assert!(figures.median_wait_ms <= figures.p90_wait_ms);
         prop_assert!(figures.p90_wait_ms.unwrap_or(0) <= figures.longest_wait_ms);
     }

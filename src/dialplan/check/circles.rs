@@ -128,8 +128,15 @@ fn pass<'a>(
                 found.extend(pasts.iter().map(|past| Passage { past: *past, to, at }));
                 BTreeSet::new()
             }
-            LineKind::Repeat | LineKind::Hangup => BTreeSet::new(),
-            LineKind::MatchCard { .. } | LineKind::Language(_) | LineKind::Promise(_) => pasts,
+            LineKind::Repeat | LineKind::Rate(_) | LineKind::Hangup => BTreeSet::new(),
+            LineKind::Message { .. } => waited(&pasts),
+            LineKind::MatchCard { .. }
+            | LineKind::Language(_)
+            | LineKind::Promise(_)
+            | LineKind::Rated { .. }
+            | LineKind::DoNotCall
+            | LineKind::Bonus { .. }
+            | LineKind::OrderStatus(_) => pasts,
         };
         if pasts.is_empty() {
             break;
@@ -173,7 +180,7 @@ fn traps(script: &ScriptTree, report: &mut Report<'_>) {
 /// Whether a way through the block leads to an operator, to the end, or to one of `left`.
 fn leaves(lines: &[Line], left: &BTreeSet<&str>) -> bool {
     lines.iter().any(|line| match &line.kind {
-        LineKind::Queue(_) | LineKind::Ring { .. } | LineKind::Hangup => true,
+        LineKind::Queue(_) | LineKind::Ring { .. } | LineKind::Rate(_) | LineKind::Hangup => true,
         LineKind::Go(target) => left.contains(target.value.as_str()),
         LineKind::Say(_)
         | LineKind::LookupCustomer(_)
@@ -183,6 +190,11 @@ fn leaves(lines: &[Line], left: &BTreeSet<&str>) -> bool {
         | LineKind::Ask(_)
         | LineKind::Repeat
         | LineKind::Language(_)
-        | LineKind::Promise(_) => line.blocks().iter().any(|block| leaves(block, left)),
+        | LineKind::Promise(_)
+        | LineKind::Rated { .. }
+        | LineKind::DoNotCall
+        | LineKind::Bonus { .. }
+        | LineKind::OrderStatus(_)
+        | LineKind::Message { .. } => line.blocks().iter().any(|block| leaves(block, left)),
     })
 }

@@ -83,14 +83,15 @@ fn prompt(
     }
 }
 
-/// The keys that a text tells to press: «нажмите два», "press the star key".
-fn keys_named(text: &str) -> Vec<Key> {
+/// The keys that a text tells to press: «нажмите два», "press the star key", «клавишу от одного до
+/// пяти».
+pub fn keys_named(text: &str) -> Vec<Key> {
     let lower = text.to_lowercase().replace('ё', "е");
     let words: Vec<&str> = lower
         .split(|c: char| !c.is_alphanumeric() && !matches!(c, '*' | '#'))
         .filter(|word| !word.is_empty())
         .collect();
-    let mut keys = Vec::new();
+    let mut keys = row_named(&words);
     for at in 0..words.len() {
         if !matches!(words[at], "нажмите" | "нажми" | "press") {
             continue;
@@ -114,17 +115,38 @@ fn keys_named(text: &str) -> Vec<Key> {
     keys
 }
 
+/// «от одного до пяти», "from one to five", if keys are spoken of at all.
+fn row_named(words: &[&str]) -> Vec<Key> {
+    let speaks_of_keys =
+        words.iter().any(|word| word.starts_with("клавиш") || word.starts_with("key"));
+    let row = words.windows(4).find_map(|row| match row {
+        ["от", first, "до", last] | ["from", first, "to", last] => {
+            let digit = |word: &str| key_word(word).and_then(|key| key.as_char().to_digit(10));
+            Some(digit(first)?..=digit(last)?)
+        }
+        _ => None,
+    });
+    let digits = row.filter(|_| speaks_of_keys).into_iter().flatten();
+    let keys = digits.filter_map(|digit| char::from_digit(digit, 10));
+    keys.filter_map(|c| Key::try_from(c).ok()).collect()
+}
+
 fn key_word(word: &str) -> Option<Key> {
     const WORDS: &[(&str, char)] = &[
         ("ноль", '0'),
         ("один", '1'),
+        ("одного", '1'),
         ("единицу", '1'),
         ("два", '2'),
+        ("двух", '2'),
         ("двойку", '2'),
         ("три", '3'),
+        ("трех", '3'),
         ("тройку", '3'),
         ("четыре", '4'),
+        ("четырех", '4'),
         ("пять", '5'),
+        ("пяти", '5'),
         ("шесть", '6'),
         ("семь", '7'),
         ("восемь", '8'),
@@ -167,7 +189,10 @@ mod tests {
             ("Нажмите ноль или оставайтесь на линии.", "0"),
             ("Если всё верно, нажмите один. Чтобы ввести заново, нажмите два.", "12"),
             ("Нажмите решётку или звёздочку.", "#*"),
-            ("Нажмите, пожалуйста, клавишу от одного до пяти.", ""),
+            ("Нажмите, пожалуйста, клавишу от одного до пяти.", "12345"),
+            ("Оцените разговор от одного до трёх, нажав клавишу на телефоне.", "123"),
+            ("Please rate the service from one to five on your keypad.", "12345"),
+            ("Осталось от двух до пяти минут.", ""),
             ("To hear this again, press star.", "*"),
             ("Press the 5 key.", "5"),
             ("To return, press pound.", "#"),

@@ -4,9 +4,11 @@
 //! - `walk`: in which language and after what each line is reached; missing recordings
 //! - `circles`: ways that never end, menus that cannot be left
 //! - `keys`: what prompts tell to press, and the keys that there are
+//! - `outbound`: surveys, robots, incidents, callbacks
 
 mod circles;
 mod keys;
+mod outbound;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,8 @@ pub struct Taken {
     numbers: BTreeMap<Dialled, String>,
     /// Whom a group rings first, and which file says so.
     picks: BTreeMap<String, (Pick, String)>,
+    /// Which file answers an event of the shop in a language.
+    events: outbound::Events,
 }
 
 /// Reports what is wrong with a file.
@@ -37,6 +41,8 @@ pub fn check(tree: &ScriptTree, taken: &mut Taken, catalogue: &Catalogue, report
     tree.each_line(&mut |line| check.line(line));
     check.groups();
     check.hours();
+    check.outbound();
+    outbound::check(tree, &mut taken.events, catalogue, check.report);
     let whole = !check.report.has_errors();
     walk::check(tree, catalogue, report);
     keys::check(tree, catalogue, report);
@@ -73,13 +79,17 @@ fn picks(tree: &ScriptTree, taken: &mut BTreeMap<String, (Pick, String)>, report
     }
 }
 
-/// The variables that some `ask` of the file fills.
+/// The variables that some `ask` or survey of the file fills.
 fn asked(tree: &ScriptTree) -> BTreeSet<&str> {
     let mut asked = BTreeSet::new();
-    tree.each_line(&mut |line| {
-        if let LineKind::Ask(ask) = &line.kind {
+    tree.each_line(&mut |line| match &line.kind {
+        LineKind::Ask(ask) => {
             asked.insert(ask.variable.value.as_str());
         }
+        LineKind::Rated { variable, .. } => {
+            asked.insert(variable.as_str());
+        }
+        _ => {}
     });
     asked
 }
@@ -107,12 +117,18 @@ impl Check<'_, '_, '_> {
             LineKind::Queue(group) => self.group(group),
             LineKind::Promise(promise) => {
                 promise.group.iter().for_each(|group| self.group(group));
-                if let DueTree::NextOpening { hours, span, .. } = &promise.due {
-                    self.next_opening(hours.as_ref(), *span);
-                }
+                self.due(&promise.due);
             }
-            LineKind::Repeat | LineKind::Language(_) | LineKind::Ring { .. } | LineKind::Hangup => {
-            }
+            LineKind::Rate(survey) => self.survey(survey),
+            LineKind::OrderStatus(status) => self.status(status),
+            LineKind::Repeat
+            | LineKind::Language(_)
+            | LineKind::Ring { .. }
+            | LineKind::Rated { .. }
+            | LineKind::DoNotCall
+            | LineKind::Bonus { .. }
+            | LineKind::Message { .. }
+            | LineKind::Hangup => {}
         }
     }
 
@@ -154,9 +170,48 @@ impl Check<'_, '_, '_> {
 
     fn target(&mut self, name: &Spanned<String>) {
         let tree = self.tree;
-        if !tree.steps.contains_key(&name.value) && !tree.menus.contains_key(&name.value) {
-            let known = tree.steps.keys().chain(tree.menus.keys()).map(String::as_str);
+        if tree.robots.contains_key(&name.value) {
+            let hint = format!("write rate \"{}\" if it is a survey", name.value);
+            let message = format!("\"{}\" is a call of its own", name.value);
+            self.report.error_hint(name.span, message, hint);
+        } else if !tree.steps.contains_key(&name.value) && !tree.menus.contains_key(&name.value) {
+            let is_menu = |name: &&String| !tree.robots.contains_key(*name);
+            let known = tree.steps.keys().chain(tree.menus.keys().filter(is_menu));
+            let known = known.map(String::as_str);
             self.report.unknown(name.span, "step or menu", &name.value, "not defined", known);
+        }
+    }
+
+    fn survey(&mut self, name: &Spanned<String>) {
+        let surveys = self.tree.robots.iter().filter(|(_, robot)| robot.rules.is_survey());
+        let surveys: Vec<&str> = surveys.map(|(name, _)| name.as_str()).collect();
+        if !surveys.contains(&name.value.as_str()) {
+            self.report.unknown(name.span, "survey", &name.value, "not defined", surveys);
+        }
+    }
+
+    fn due(&mut self, due: &DueTree) {
+        match due {
+            DueTree::After { .. } => {}
+            DueTree::NextOpening { hours, span, .. } => self.next_opening(hours.as_ref(), *span),
+            DueTree::Named { variable } => self.variable(variable),
+        }
+    }
+
+    /// Names that calls of the server mention.
+    fn outbound(&mut self) {
+        let tree = self.tree;
+        for robot in tree.robots.values() {
+            robot.groups.iter().for_each(|group| self.group(group));
+        }
+        for incident in tree.incidents.values() {
+            self.group(&incident.group);
+            self.due(&incident.due);
+        }
+        for callback in tree.callbacks.values() {
+            callback.escalate_to.iter().for_each(|group| self.group(group));
+            callback.hours.iter().for_each(|hours| self.named_hours(hours));
+            self.pieces(callback.prompt.as_deref().unwrap_or_default());
         }
     }
 

@@ -8,7 +8,8 @@ use super::super::names::needs_lookup;
 use super::super::plan::{Piece, Text};
 use super::super::syntax::Spanned;
 use super::super::tree::{GroupTree, Line, LineKind, LookupTree, MenuTree, ScriptTree, Use};
-use crate::domain::{Language, RecordingId};
+use super::super::waiting;
+use crate::domain::{Language, PromiseKind, RecordingId};
 use crate::speech::{self, Catalogue, Format};
 
 /// Where callers can be.
@@ -49,6 +50,11 @@ pub fn check(tree: &ScriptTree, catalogue: &Catalogue, report: &mut Report<'_>) 
     for number in 0..tree.numbers.len() {
         walk.visit(Station::Number(number), state);
     }
+    // Nobody leads there: the server calls by itself.
+    for name in tree.robots.keys() {
+        walk.visit(Station::Menu(name), state);
+    }
+    walk.called_back(state);
     while let Some((station, state)) = walk.todo.pop() {
         walk.station(station, state);
     }
@@ -99,7 +105,39 @@ impl<'a> Walk<'a, '_, '_> {
                     self.waiting(group, state);
                     self.whole_block(&group.nobody, state, group.name);
                     self.whole_block(&group.full, state, group.name);
+                    self.whole_block(&group.afterwards, state, group.name);
+                    if let Some(missed) = &group.missed {
+                        self.block(&missed.body, States::from([state]));
+                    }
                 }
+            }
+        }
+    }
+
+    /// What is heard by those whom humans call back: in the language in which the file begins.
+    fn called_back(&mut self, state: State<'a>) {
+        let tree = self.tree;
+        let mut kinds: BTreeMap<PromiseKind, Span> = BTreeMap::new();
+        tree.each_line(&mut |line| {
+            if let LineKind::Promise(promise) = &line.kind {
+                kinds.entry(promise.kind).or_insert(line.span);
+            }
+        });
+        let incidents = tree.incidents.values().map(|incident| incident.group.span);
+        kinds.extend(incidents.map(|at| (PromiseKind::Incident, at)).next());
+        for (kind, callback) in &tree.callbacks {
+            kinds.insert(*kind, callback.kind);
+            if let Some(prompt) = &callback.prompt {
+                self.pieces(prompt, &States::from([state]));
+                kinds.remove(kind);
+            }
+            if let Some(at) = callback.press {
+                self.recording(waiting::PRESS, at, state);
+            }
+        }
+        for (kind, at) in kinds {
+            if let Some(id) = waiting::called_back(kind) {
+                self.recording(id, at, state);
             }
         }
     }
@@ -216,7 +254,25 @@ impl<'a> Walk<'a, '_, '_> {
                 }
                 states
             }
-            LineKind::MatchCard { .. } | LineKind::Promise(_) => states,
+            LineKind::Rate(survey) => {
+                for state in states {
+                    self.recording(waiting::RATE, survey.span, state);
+                    self.visit(Station::Menu(&survey.value), state);
+                }
+                States::new()
+            }
+            LineKind::Message { .. } => {
+                for state in &states {
+                    self.recording(waiting::BEEP, line.span, *state);
+                }
+                states
+            }
+            LineKind::MatchCard { .. }
+            | LineKind::Promise(_)
+            | LineKind::Rated { .. }
+            | LineKind::DoNotCall
+            | LineKind::Bonus { .. }
+            | LineKind::OrderStatus(_) => states,
             LineKind::Hangup => States::new(),
         }
     }

@@ -198,9 +198,31 @@ impl Reader<'_, '_> {
         key
     }
 
+    /// The name under which something is kept from now on: `as="order"`.
+    pub(super) fn new_variable(&mut self, node: &Node, name: &str) -> Option<Spanned<String>> {
+        let variable = self.text_prop(node, name)?;
+        let is_name = crate::dialplan::condition::is_variable_name(&variable.value);
+        if !is_name || crate::dialplan::names::kind_of(&variable.value).is_some() {
+            let message = format!("\"{}\" cannot be the name of what is asked", variable.value);
+            let hint = "use Latin letters, digits and -, such as \"order\" or \"card\"";
+            self.report.error_hint(variable.span, message, hint);
+            return None;
+        }
+        Some(variable)
+    }
+
     /// The variable in `"{card}"`; bare `"card"` will do too.
     pub(super) fn variable_prop(&mut self, node: &Node, name: &str) -> Option<Spanned<String>> {
-        let text = self.text_prop(node, name)?;
+        self.variable(node.prop(name)?, name)
+    }
+
+    /// A variable that is mentioned, with or without braces.
+    pub(super) fn variable(
+        &mut self,
+        value: &Spanned<Value>,
+        name: &str,
+    ) -> Option<Spanned<String>> {
+        let text = self.text(value, &format!("a text for {name}"))?;
         let braced = text.value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         let variable = braced.unwrap_or(&text.value).trim().to_owned();
         if !crate::dialplan::condition::is_variable_name(&variable) {

@@ -6,7 +6,7 @@ use super::statements::{HOUR_MS, MINUTE_MS, Place, SECOND_MS, hangup, say};
 use crate::dialplan::names::{Kind, NAMES, kind_of};
 use crate::dialplan::plan::{AfterRing, Formula, Group, LINE_MAX, Overflow, Pick};
 use crate::dialplan::syntax::{Node, Spanned, Value};
-use crate::dialplan::tree::GroupTree;
+use crate::dialplan::tree::{self, GroupTree, LineKind, MissedTree};
 use crate::dialplan::values;
 use crate::dialplan::waiting;
 
@@ -28,6 +28,8 @@ const PARTS: &[&str] = &[
     "topic",
     "nobody",
     "full",
+    "missed",
+    "afterwards",
 ];
 
 const PICKS: &[(&str, Pick)] = &[
@@ -40,6 +42,9 @@ const PICKS: &[(&str, Pick)] = &[
 
 /// A topic's code is typed on a telephone: no longer than this.
 const TOPIC_DIGITS_MAX: usize = 8;
+
+/// Who hangs up sooner is not missed, unless the plan says otherwise.
+const MISSED_AFTER_MS: u64 = 5 * SECOND_MS;
 
 /// Without `delay="…"`.
 const DELAY_MS: u64 = 10 * SECOND_MS;
@@ -57,6 +62,8 @@ impl Reader<'_, '_> {
             heard: vec![(name, &waiting::LINE)],
             nobody: vec![say("sorry-full", at), hangup(at)],
             full: vec![say("sorry-full", at), hangup(at)],
+            missed: None,
+            afterwards: Vec::new(),
             mentions: Vec::new(),
         };
         let mut seen: Vec<&str> = Vec::new();
@@ -115,11 +122,54 @@ impl Reader<'_, '_> {
                 self.known_props(node, &[]);
                 group.full = self.body(node, Place::Body);
             }
+            "missed" => group.missed = Some(self.missed(node)),
+            "afterwards" => {
+                self.no_args(node);
+                self.known_props(node, &[]);
+                group.afterwards = self.body(node, Place::Body);
+            }
             other => {
                 let known = PARTS.iter().copied();
                 self.report.unknown(node.name.span, "part of group", other, "not known", known);
             }
         }
+    }
+
+    /// `missed after="5s" { promise "callback-missed" due="30m" }`
+    fn missed(&mut self, node: &Node) -> MissedTree {
+        self.known_props(node, &["after"]);
+        self.no_args(node);
+        let after_ms = self.duration_prop(node, "after", 0, HOUR_MS).unwrap_or(MISSED_AFTER_MS);
+        let body = self.body(node, Place::Body);
+        tree::each_line(&body, &mut |line| {
+            let is_heard = match &line.kind {
+                LineKind::Promise(_)
+                | LineKind::Bonus { .. }
+                | LineKind::If { .. }
+                | LineKind::DoNotCall
+                | LineKind::OrderStatus(_) => false,
+                LineKind::Say(_)
+                | LineKind::LookupCustomer(_)
+                | LineKind::MatchCard { .. }
+                | LineKind::LookupOrder { .. }
+                | LineKind::Ask(_)
+                | LineKind::Go(_)
+                | LineKind::Repeat
+                | LineKind::Language(_)
+                | LineKind::Queue(_)
+                | LineKind::Ring { .. }
+                | LineKind::Rate(_)
+                | LineKind::Rated { .. }
+                | LineKind::Message { .. }
+                | LineKind::Hangup => true,
+            };
+            if is_heard {
+                let hint = "only promise, bonus and if do something here";
+                let message = "this does nothing: the caller has hung up";
+                self.report.warning_hint(line.span, message, hint);
+            }
+        });
+        MissedTree { after_ms, body }
     }
 
     /// `pick "by-skill" skill="orders"`
@@ -203,7 +253,7 @@ impl Reader<'_, '_> {
     }
 
     /// The one of `known` that the text names.
-    fn one_of<T: Copy>(
+    pub(super) fn one_of<T: Copy>(
         &mut self,
         text: &Spanned<String>,
         what: &str,

@@ -74,7 +74,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn menu_key(&mut self, node: &Node, menu: &mut MenuTree) {
+    pub(super) fn menu_key(&mut self, node: &Node, menu: &mut MenuTree) {
         self.known_props(node, &[]);
         let body = self.body(node, Place::Menu);
         let text = self.only_text(node, "a key such as \"1\"");

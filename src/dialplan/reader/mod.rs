@@ -3,15 +3,22 @@
 //!
 //! - this file: the top of a file
 //! - `fields`: arguments and properties of a line
-//! - `statements`: what stands in blocks; `say`: what is spoken
+//! - `statements`: what stands in blocks; `say`: what is spoken; `deeds`: what outlives the call
 //! - `menus`, `timetable` (hours)
 //! - `groups`: operators; `waiting`: what their callers hear
+//! - `robots`, `robot_menus`: calls that the server makes; `callbacks`: those that humans make;
+//!   `outbound`: what both have in common
 //! - `day`: another kind of file, for rehearsals
 
+mod callbacks;
 mod day;
+mod deeds;
 mod fields;
 mod groups;
 mod menus;
+mod outbound;
+mod robot_menus;
+mod robots;
 mod say;
 mod statements;
 mod timetable;
@@ -43,6 +50,8 @@ const TOP_LEVEL: &[&str] = &[
     "group",
     "survey",
     "robot",
+    "incident",
+    "callback",
 ];
 
 /// Longer internal numbers are mistakes.
@@ -56,7 +65,8 @@ pub fn read(
     settings: &Settings,
 ) -> Option<ScriptTree> {
     let nodes = syntax::parse(report)?;
-    let mut reader = Reader { report, catalogue, settings, language: Language::default() };
+    let mut reader =
+        Reader { report, catalogue, settings, language: Language::default(), scene: Scene::Call };
     // `say "free text"` is looked up in the file's language, wherever `language` stands.
     reader.language = reader.file_language(&nodes);
     let timezone = reader.timezone(&nodes);
@@ -70,6 +80,9 @@ pub fn read(
         steps: BTreeMap::new(),
         menus: BTreeMap::new(),
         groups: BTreeMap::new(),
+        robots: BTreeMap::new(),
+        incidents: BTreeMap::new(),
+        callbacks: BTreeMap::new(),
     };
     for node in &nodes {
         reader.top_level(node, &mut tree);
@@ -81,8 +94,19 @@ pub fn read(
 pub fn read_day(report: &mut Report<'_>, plan: Option<&Plan>) -> Option<Day> {
     let nodes = syntax::parse(report)?;
     let (catalogue, settings) = (Catalogue::default(), Settings::default());
-    let language = Language::default();
-    Reader { report, catalogue: &catalogue, settings: &settings, language }.days(&nodes, plan)
+    let (language, scene) = (Language::default(), Scene::Call);
+    Reader { report, catalogue: &catalogue, settings: &settings, language, scene }
+        .days(&nodes, plan)
+}
+
+/// Whose block is read, as far as it decides which names are known and what may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scene {
+    /// Somebody calls, or is in the line.
+    Call,
+    Survey,
+    /// The only one that has an event of the shop.
+    Robot,
 }
 
 /// Reads one file's nodes.
@@ -91,6 +115,7 @@ struct Reader<'a, 's> {
     catalogue: &'a Catalogue,
     settings: &'a Settings,
     language: Language,
+    scene: Scene,
 }
 
 impl Reader<'_, '_> {
@@ -108,18 +133,20 @@ impl Reader<'_, '_> {
             "step" => {
                 let body = self.body(node, Place::Body);
                 if let Some(name) = self.block_name(node) {
+                    let clash = clash_with(tree, &name.value);
                     let twice = tree.menus.contains_key(&name.value);
                     let step = StepTree { name: name.span, body };
                     let twice = twice | tree.steps.insert(name.value.clone(), step).is_some();
-                    self.complain_if(twice, "step or menu", &name);
+                    self.complain_if(twice, clash, &name);
                 }
             }
             "menu" => {
                 let menu = self.menu(node);
                 if let Some(name) = self.block_name(node) {
+                    let clash = clash_with(tree, &name.value);
                     let twice = tree.steps.contains_key(&name.value);
                     let twice = twice | tree.menus.insert(name.value.clone(), menu).is_some();
-                    self.complain_if(twice, "step or menu", &name);
+                    self.complain_if(twice, clash, &name);
                 }
             }
             "group" => {
@@ -130,8 +157,26 @@ impl Reader<'_, '_> {
                 }
             }
             "survey" | "robot" => {
-                // Their insides belong to robots, which read them for themselves.
-                self.block_name(node);
+                let (robot, menu) = self.robot(node);
+                if let Some(name) = self.block_name(node) {
+                    let twice = tree.steps.contains_key(&name.value);
+                    let twice = twice | tree.menus.insert(name.value.clone(), menu).is_some();
+                    tree.robots.insert(name.value.clone(), robot);
+                    self.complain_if(twice, "step, menu, survey or robot", &name);
+                }
+            }
+            "incident" => {
+                if let Some((name, incident)) = self.incident(node) {
+                    let twice = tree.incidents.insert(name.value.clone(), incident).is_some();
+                    self.complain_if(twice, "incident", &name);
+                }
+            }
+            "callback" => {
+                if let Some((kind, callback)) = self.callback(node) {
+                    let name = Spanned::new(kind.name().to_owned(), callback.kind);
+                    let twice = tree.callbacks.insert(kind, callback).is_some();
+                    self.complain_if(twice, "callback", &name);
+                }
             }
             statement if statements::NAMES.contains(&statement) => {
                 let hint = "put it into a number, step or menu block";
@@ -268,7 +313,7 @@ impl Reader<'_, '_> {
 
     /// The one name behind `step`, `menu`, `group`.
     fn block_name(&mut self, node: &Node) -> Option<Spanned<String>> {
-        if !matches!(node.name.value.as_str(), "menu" | "survey" | "robot") {
+        if !matches!(node.name.value.as_str(), "menu" | "robot") {
             self.known_props(node, &[]);
         }
         let name = self.only_text(node, "a name such as \"main\"")?;
@@ -288,4 +333,9 @@ impl Reader<'_, '_> {
         }
         text.span // there are escapes in it; the whole text will do
     }
+}
+
+/// What a step or menu of this name would clash with.
+fn clash_with(tree: &ScriptTree, name: &str) -> &'static str {
+    if tree.robots.contains_key(name) { "survey or robot" } else { "step or menu" }
 }

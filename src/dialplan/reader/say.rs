@@ -1,6 +1,6 @@
 //! What is spoken: recordings, values, and free text.
 
-use super::Reader;
+use super::{Reader, Scene};
 use crate::dialplan::condition::{is_variable_name, unknown_name};
 use crate::dialplan::finding::Span;
 use crate::dialplan::names::{Kind, kind_of};
@@ -94,6 +94,10 @@ impl Reader<'_, '_> {
         let name_start = 1 + inner.find(name).unwrap_or(0);
         let name_span = self.inside(text, Span::new(name_start, name_start + name.len()));
         let kind = match kind_of(name) {
+            Some(Kind::Field) if self.scene != Scene::Robot => {
+                self.no_event(name, name_span);
+                return None;
+            }
             Some(kind) => kind,
             None if is_variable_name(name) => Kind::Digits,
             None => {
@@ -110,6 +114,13 @@ impl Reader<'_, '_> {
         let is_variable = kind_of(name).is_none();
         let format = self.format(text, name, kind, is_variable, format)?;
         Some(Piece::Value { name: name.to_owned(), format })
+    }
+
+    /// Says that there is no event here whose fields could be meant.
+    pub(super) fn no_event(&mut self, name: &str, span: Span) {
+        let hint = "write it into a robot \"…\" { when \"…\" } block";
+        let message = format!("{name} is known only in a robot that an event gave rise to");
+        self.report.error_hint(span, message, hint);
     }
 
     fn format(

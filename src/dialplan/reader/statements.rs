@@ -1,21 +1,36 @@
 //! The statements of a block.
 
-use super::Reader;
 use super::say::full_id;
+use super::{Reader, Scene};
 use crate::dialplan::Severity;
-use crate::dialplan::condition::{self, is_variable_name};
+use crate::dialplan::condition;
 use crate::dialplan::expression::Condition;
 use crate::dialplan::finding::Span;
-use crate::dialplan::names::{Kind, kind_of};
+use crate::dialplan::names::{Kind, is_event_field, kind_of};
 use crate::dialplan::plan::{Piece, Text};
-use crate::dialplan::syntax::{Node, Spanned, Value};
-use crate::dialplan::tree::{AskTree, DueTree, Line, LineKind, LookupTree, PromiseTree, Use};
-use crate::dialplan::values;
+use crate::dialplan::syntax::{Node, Spanned};
+use crate::dialplan::tree::{AskTree, Line, LineKind, LookupTree, Use};
 
 /// What a line in a block may be.
 pub(super) const NAMES: &[&str] = &[
-    "say", "lookup", "if", "else-if", "else", "ask", "go", "repeat", "language", "queue", "ring",
-    "promise", "hangup",
+    "say",
+    "lookup",
+    "if",
+    "else-if",
+    "else",
+    "ask",
+    "go",
+    "repeat",
+    "language",
+    "queue",
+    "ring",
+    "promise",
+    "rate",
+    "do-not-call",
+    "bonus",
+    "order-status",
+    "message",
+    "hangup",
 ];
 
 /// Where a block stands, as far as it decides what may be in it.
@@ -100,7 +115,16 @@ impl Reader<'_, '_> {
         match condition::parse(&text.value) {
             Ok(parsed) => {
                 let uses = parsed.uses.into_iter().map(|use_| self.place_use(&text, use_));
-                Some((parsed.condition, uses.collect()))
+                let uses: Vec<Use> = uses.collect();
+                for use_ in &uses {
+                    if let Use::Name(name) = use_
+                        && is_event_field(&name.value)
+                        && self.scene != Scene::Robot
+                    {
+                        self.no_event(&name.value, name.span);
+                    }
+                }
+                Some((parsed.condition, uses))
             }
             Err(wrong) => {
                 let span = self.inside(&text, wrong.span);
@@ -166,6 +190,7 @@ impl Reader<'_, '_> {
             }
             "ring" => self.ring(node),
             "promise" => self.promise(node),
+            "rate" | "do-not-call" | "bonus" | "order-status" | "message" => self.deed(node),
             "else" | "else-if" => {
                 let message = format!("{name} without an if before it");
                 let hint = "it stands on the line after the } of its if";
@@ -280,19 +305,11 @@ impl Reader<'_, '_> {
                 self.report.unknown(child.name.span, "part of ask", name, "not known", ["silence"]);
             }
         }
-        let Some(variable) = self.text_prop(node, "as") else {
-            if node.prop("as").is_none() {
-                let hint = "write as=\"order\"; later lines use it as {order}";
-                self.report.error_hint(node.head(), "where do the digits go?", hint);
-            }
-            return None;
-        };
-        if !is_variable_name(&variable.value) || kind_of(&variable.value).is_some() {
-            let message = format!("\"{}\" cannot be the name of what is asked", variable.value);
-            let hint = "use Latin letters, digits and -, such as \"order\" or \"card\"";
-            self.report.error_hint(variable.span, message, hint);
-            return None;
+        if node.prop("as").is_none() {
+            let hint = "write as=\"order\"; later lines use it as {order}";
+            self.report.error_hint(node.head(), "where do the digits go?", hint);
         }
+        let variable = self.new_variable(node, "as")?;
         let digits = usize::from(digits);
         Some(LineKind::Ask(AskTree { prompt, variable, digits, end, wait_ms, tries, silence }))
     }
@@ -322,60 +339,6 @@ impl Reader<'_, '_> {
             }
         };
         Some(LineKind::Ring { operator, at: who.span, for_ms })
-    }
-
-    fn promise(&mut self, node: &Node) -> Option<LineKind> {
-        self.no_block(node);
-        self.known_props(node, &["due", "group", "hours"]);
-        let kind = self.only_text(node, "what is promised, such as \"callback\"")?;
-        let group = self.text_prop(node, "group");
-        let Some(due) = node.prop("due") else {
-            let hint = "write due=\"30m\" or due=\"next-opening+1h\"";
-            self.report.error_hint(node.head(), "when must this be done?", hint);
-            return None;
-        };
-        let due = self.due(node, due)?;
-        let kind = match kind.value.parse() {
-            Ok(kind) => kind,
-            Err(message) => {
-                let message: String = message;
-                self.report.error(kind.span, message);
-                return None;
-            }
-        };
-        Some(LineKind::Promise(PromiseTree { kind, due, group }))
-    }
-
-    fn due(&mut self, node: &Node, due: &Spanned<Value>) -> Option<DueTree> {
-        const LATEST_MS: u64 = 31 * 24 * HOUR_MS;
-        let text = match &due.value {
-            Value::Text(text) => text.strip_prefix("next-opening"),
-            Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Null => None,
-        };
-        let Some(behind) = text else {
-            let ms = self.duration(due, "due", MINUTE_MS, LATEST_MS)?;
-            if let Some(hours) = node.prop("hours") {
-                self.report.error(hours.span, "hours belong to due=\"next-opening\"");
-            }
-            return Some(DueTree::After { ms });
-        };
-        let plus_ms = match behind.trim() {
-            "" => Ok(0),
-            plus => plus
-                .strip_prefix('+')
-                .ok_or_else(|| "after next-opening comes +1h or nothing".to_owned())
-                .and_then(values::duration),
-        };
-        match plus_ms {
-            Ok(plus_ms) => {
-                let hours = self.text_prop(node, "hours");
-                Some(DueTree::NextOpening { hours, plus_ms, span: due.span })
-            }
-            Err(message) => {
-                self.report.error_hint(due.span, message, "write due=\"next-opening+1h\"");
-                None
-            }
-        }
     }
 }
 

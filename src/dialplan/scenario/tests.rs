@@ -22,6 +22,7 @@ test "known client" {
     }
     crm order number="A-7" status="ready"
     crm slow="5s"
+    event "order.item-not-found" order="48-15" sum=999
     hears "points-are" "120 баллов" "status/shipped" "48-15"
     hears-not "goodbye"
     press "4"
@@ -29,7 +30,7 @@ test "known client" {
     silence
     expect step="main"
     expect queued="support"
-    expect promise="callback"
+    expect promise="callback" due="2026-11-30 11:00"
     expect language="ru"
     expect hangup
     hangs-up
@@ -56,12 +57,21 @@ test "known client" {
         text("48-15"),
     ];
     assert_eq!(test.steps[0].action, Action::Hears(heard));
-    assert_eq!((test.steps[0].line, test.steps[0].column), (10, 5));
+    let event = &test.events[0];
+    assert_eq!(
+        (event.name.as_str(), event.phone.as_str()),
+        ("order.item-not-found", test.from.full())
+    );
+    assert_eq!((event.values["order"].as_str(), event.values["sum"].as_str()), ("48-15", "999"));
+    assert_eq!((test.steps[0].line, test.steps[0].column), (11, 5));
     assert_eq!(test.steps[1].text, "hears-not \"goodbye\"");
     let key = |c: char| Key::try_from(c).unwrap();
     assert_eq!(test.steps[2].action, Action::Press(key('4')));
     assert_eq!(test.steps[3].action, Action::Enter("4815#".chars().map(key).collect()));
     assert_eq!(test.steps[5].action, Action::Expect(Expectation::Step("main".into())));
+    let due = Some(Date::constant(2026, 11, 30).at(11, 0, 0, 0));
+    let promised = Expectation::Promise { kind: PromiseKind::CallbackOrdered, due };
+    assert_eq!(test.steps[7].action, Action::Expect(promised));
     assert_eq!(test.steps.len(), 11);
 }
 
@@ -74,6 +84,15 @@ fn mistakes_in_tests_are_named() {
         ("call to=100", "2:9 a number of the plan is expected here"),
         ("{call}\nhear \"greeting\"", "3:1 line \"hear\" is not known; did you mean \"hears\"?"),
         ("{call}\npress \"12\"", "3:1 which one key?"),
+        (
+            "{call}\nevent \"order.delaied\"",
+            "3:7 event \"order.delaied\" is not answered by the plan; did you mean \"order.delayed\"?",
+        ),
+        ("{call}\nexpect hangup due=\"2026-11-30 11:00\"", "3:19 what is due then?"),
+        (
+            "{call}\nexpect promise=\"callback-missed\" due=\"monday\"",
+            "3:38 \"monday\" is not a moment; write \"2026-11-23 12:00\"",
+        ),
         ("{call}\npress 1", "3:7 keys such as \"1\" or \"4815#\" is expected here"),
         (
             "{call}\nexpect queued=\"suport\"",

@@ -389,6 +389,39 @@ fn a_supervisor_hears_both_and_is_heard_by_whom_the_mode_says() {
 }
 
 #[test]
+fn a_message_ends_when_it_is_told_to_or_with_its_leg_and_is_told_of_once() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut house = house(14_760, 8);
+    let metronome = house.call(alaw);
+    let mut customer = house.call_as(leg_of(0, 1), alaw);
+    let (handle, leg) = (house.engine.handle(), customer.leg);
+    let message = |file: &str| {
+        let (folder, file) = (folder.path().to_owned(), file.to_owned());
+        Message { leg, folder, file, length_max_ms: 60_000 }
+    };
+    handle.stop_message(leg);
+    handle.start_message(message("first.wav"));
+    tones_heard(&metronome, &mut [(&mut customer, 437.5)], 0);
+    handle.stop_message(leg);
+    handle.stop_message(leg);
+    let MediaEvent::Recorded { leg: told, note } = house.event() else { panic!("not recorded") };
+    assert_eq!((told, note.file.as_str(), &note.problem), (leg, "first.wav", &None));
+    let mut reader = hound::WavReader::open(folder.path().join("first.wav")).unwrap();
+    assert_eq!(reader.spec().channels, 1);
+    let voice: Vec<u8> =
+        reader.samples::<i16>().map(|sample| g711::encode_alaw(sample.unwrap())).collect();
+    assert_eq!(voice.len() as u64 / 8, note.length_ms);
+    let loud = loudness(Codec::Pcma, 437.5, &voice[3_200..9_600]);
+    assert!((4_000.0..9_000.0).contains(&loud), "{loud}");
+
+    handle.start_message(message("second.wav"));
+    handle.close(leg);
+    assert!(matches!(house.event(), MediaEvent::Closed { .. }));
+    let MediaEvent::Recorded { note, .. } = house.event() else { panic!("not recorded") };
+    assert_eq!(note.file, "second.wav");
+}
+
+#[test]
 fn a_conversation_is_recorded_with_each_voice_on_its_side() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = "2026-11-22/call.wav";

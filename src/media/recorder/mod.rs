@@ -1,7 +1,8 @@
-//! Conversations in files: one thread for all, which may wait for the disk; nobody waits for it.
+//! Conversations and messages in files: one thread for all, which may wait for the disk; nobody waits for it.
 //!
 //! - `track`: two voices on one line of time
 //! - `session`: one recording, from its beginning to its note
+//! - `silence`: when whoever leaves a message has fallen silent
 //! - `writer`: the file
 //! - [`keeping`]: how long recordings are kept
 //!
@@ -12,6 +13,7 @@
 
 pub mod keeping;
 mod session;
+mod silence;
 mod track;
 mod writer;
 
@@ -26,9 +28,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use self::session::Session;
+use self::session::{Session, Task};
 pub(super) use self::track::Side;
-use super::border::{MediaEvent, Recording};
+use super::border::{MediaEvent, Message, Recording};
 use super::clock::Clock;
 use super::outbox::Outbox;
 use super::packet::Incoming;
@@ -54,6 +56,7 @@ const GOES_ON: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Ticket {
     number: u64,
+    is_message: bool,
     began_us: u64,
     ended_us: AtomicU64,
     is_paused: AtomicBool,
@@ -64,15 +67,21 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    fn new(number: u64, began_us: u64) -> Self {
+    fn new(number: u64, is_message: bool, began_us: u64) -> Self {
         Self {
             number,
+            is_message,
             began_us,
             ended_us: AtomicU64::new(GOES_ON),
             is_paused: AtomicBool::new(false),
             pauses: Mutex::default(),
             missing: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it is of a message, not of a conversation.
+    pub fn is_message(&self) -> bool {
+        self.is_message
     }
 
     /// The first end counts.
@@ -113,7 +122,7 @@ impl Ticket {
 }
 
 /// One channel of a recording, held by the leg that is heard there. The recording ends with the
-/// first of its two taps.
+/// first of its taps.
 #[derive(Debug)]
 pub(super) struct Tap {
     ticket: Arc<Ticket>,
@@ -169,7 +178,7 @@ struct Sound {
 /// An imperative to the recorder.
 #[derive(Debug)]
 enum Order {
-    Begin(Recording, Arc<Ticket>),
+    Begin(Task, Arc<Ticket>),
     /// Ends all recordings and the thread, which drops the sender last.
     Stop(SyncSender<()>),
 }
@@ -186,21 +195,31 @@ pub(super) struct RecorderDoor {
 impl RecorderDoor {
     /// Begins a file; its two taps, left and right, and its ticket. `None` if the recorder is stuck.
     pub fn begin(&self, recording: Recording) -> Option<([Tap; 2], Arc<Ticket>)> {
+        let ticket = self.order(recording.into(), false)?;
+        Some(([Side::Left, Side::Right].map(|side| self.tap(&ticket, side)), ticket))
+    }
+
+    /// The same for a message, which has one voice.
+    pub fn begin_message(&self, message: Message) -> Option<(Tap, Arc<Ticket>)> {
+        let ticket = self.order(message.into(), true)?;
+        Some((self.tap(&ticket, Side::Left), ticket))
+    }
+
+    fn order(&self, task: Task, is_message: bool) -> Option<Arc<Ticket>> {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
-        let ticket = Arc::new(Ticket::new(number, self.clock.now_us()));
-        let left = recording.left;
-        let begin = Order::Begin(recording, Arc::clone(&ticket));
+        let ticket = Arc::new(Ticket::new(number, is_message, self.clock.now_us()));
+        let leg = task.leg;
+        let begin = Order::Begin(task, Arc::clone(&ticket));
         if let Err(error) = self.orders.try_send(begin) {
-            tracing::error!(%error, %left, "a recording was not begun: the disk stands still");
+            tracing::error!(%error, %leg, "a recording was not begun: the disk stands still");
             return None;
         }
-        let taps = [Side::Left, Side::Right].map(|side| Tap {
-            ticket: Arc::clone(&ticket),
-            side,
-            clock: self.clock,
-            sounds: self.sounds.clone(),
-        });
-        Some((taps, ticket))
+        Some(ticket)
+    }
+
+    fn tap(&self, ticket: &Arc<Ticket>, side: Side) -> Tap {
+        let (ticket, sounds) = (Arc::clone(ticket), self.sounds.clone());
+        Tap { ticket, side, clock: self.clock, sounds }
     }
 
     /// Asks the thread to end all recordings and itself, and waits for it; not for ever.
@@ -261,8 +280,8 @@ impl Recorder {
 
     fn obey(&mut self, order: Order) -> Turn {
         match order {
-            Order::Begin(recording, ticket) => {
-                let session = Session::new(recording, ticket, &mut self.outbox);
+            Order::Begin(task, ticket) => {
+                let session = Session::new(task, ticket, &mut self.outbox);
                 self.sessions.insert(session.number(), session);
                 Turn::More
             }

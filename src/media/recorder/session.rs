@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::silence::Silence;
 use super::track::{Moment, Track};
 use super::writer::WavFile;
 use super::{Sound, Ticket};
 use crate::domain::{LegId, RecordingNote};
-use crate::media::border::{MediaEvent, Recording};
+use crate::media::border::{MediaEvent, Message, Recording};
 use crate::media::g711;
 use crate::media::outbox::Outbox;
 use crate::media::playlist::SAMPLES_PER_MS;
@@ -20,13 +21,49 @@ const CHECKPOINT_MS: u64 = 1_000;
 /// A longer recording ends: a WAV file holds no more than 37 hours.
 const LENGTH_MAX_MS: u64 = 24 * 3_600_000;
 
+/// What to record.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// By which the recording is known.
+    pub leg: LegId,
+    folder: PathBuf,
+    file: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Conversation,
+    Message { length_max_ms: u64 },
+}
+
+impl From<Recording> for Task {
+    fn from(Recording { left, right: _, folder, file }: Recording) -> Self {
+        Self { leg: left, folder, file, kind: Kind::Conversation }
+    }
+}
+
+impl From<Message> for Task {
+    fn from(Message { leg, folder, file, length_max_ms }: Message) -> Self {
+        Self { leg, folder, file, kind: Kind::Message { length_max_ms } }
+    }
+}
+
+/// When a message ends by itself.
+struct Bounds {
+    end_us: u64,
+    silence: Silence,
+}
+
 pub(super) struct Session {
-    left: LegId,
+    leg: LegId,
     /// As the note names it, and where it is.
     name: String,
     path: PathBuf,
     ticket: Arc<Ticket>,
     track: Track,
+    /// Of a message.
+    bounds: Option<Bounds>,
     /// Until it can't be written any more.
     file: Option<WavFile>,
     /// What was laid down is written from here on.
@@ -39,12 +76,20 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes the file.
-    pub fn new(recording: Recording, ticket: Arc<Ticket>, outbox: &mut Outbox) -> Self {
+    pub fn new(task: Task, ticket: Arc<Ticket>, outbox: &mut Outbox) -> Self {
+        let (channels, bounds) = match task.kind {
+            Kind::Conversation => (2, None),
+            Kind::Message { length_max_ms } => {
+                let end_us = ticket.began_us.saturating_add(length_max_ms.saturating_mul(1000));
+                (1, Some(Bounds { end_us, silence: Silence::since(ticket.began_us) }))
+            }
+        };
         let mut session = Self {
-            left: recording.left,
-            path: recording.folder.join(&recording.file),
-            name: recording.file,
+            leg: task.leg,
+            path: task.folder.join(&task.file),
+            name: task.file,
             ticket,
+            bounds,
             track: Track::default(),
             file: None,
             ready: Vec::new(),
@@ -52,7 +97,7 @@ impl Session {
             checkpoint: 0,
             problem: None,
         };
-        match WavFile::create(&session.path) {
+        match WavFile::create(&session.path, channels) {
             Ok(file) => session.file = Some(file),
             Err(problem) => session.fail(problem.to_string(), outbox),
         }
@@ -76,6 +121,9 @@ impl Session {
         let arrival = self.place(sound.arrived_us);
         let samples = sound.audio[..sound.length].iter();
         let samples = samples.map(|&code| g711::decode(sound.codec, code));
+        if let Some(bounds) = &mut self.bounds {
+            bounds.silence.hear(samples.clone(), sound.arrived_us);
+        }
         let ready = &mut self.ready;
         self.track.lay(sound.side, arrival, sound.timestamp, samples, |moment| ready.push(moment));
     }
@@ -87,6 +135,12 @@ impl Session {
         let missing_ms = self.ticket.missing.load(Ordering::Relaxed) / SAMPLES_PER_MS;
         if missing_ms > 0 && self.problem.is_none() {
             self.fail("the disk is too slow".into(), outbox);
+        }
+        if let Some(bounds) = &self.bounds {
+            let end_us = bounds.end_us.min(bounds.silence.ends_us());
+            if end_us <= now_us {
+                self.ticket.end(end_us);
+            }
         }
         if end > LENGTH_MAX_MS * SAMPLES_PER_MS {
             self.ticket.end(now_us);
@@ -126,7 +180,7 @@ impl Session {
             paused: pauses.filter(|(from, to)| from < to).collect(),
             problem,
         };
-        (self.left, note)
+        (self.leg, note)
     }
 
     /// Writes the track up to a place; the pauses as silence.
@@ -159,7 +213,7 @@ impl Session {
     fn keep_if(&mut self, done: Result<(), hound::Error>, outbox: &mut Outbox) {
         if let Err(problem) = done {
             if let Some(file) = self.file.take() {
-                self.written = file.give_up() / 4;
+                self.written = file.give_up();
             }
             self.fail(problem.to_string(), outbox);
         }
@@ -167,7 +221,7 @@ impl Session {
 
     fn fail(&mut self, problem: String, outbox: &mut Outbox) {
         if self.problem.is_none() {
-            let (leg, file) = (self.left, self.path.clone());
+            let (leg, file) = (self.leg, self.path.clone());
             outbox.push(MediaEvent::RecordingFailed { leg, file, problem: problem.clone() });
         }
         self.problem = Some(problem);

@@ -37,9 +37,9 @@ impl Desk {
         let (sender, events) = mpsc::channel(16);
         let mut outbox = Outbox::new(sender);
         let folder = TempDir::new().unwrap();
-        let ticket = Arc::new(Ticket::new(1, BEGAN_US));
-        let recording = recording(folder.path(), file);
-        let session = Session::new(recording, Arc::clone(&ticket), &mut outbox);
+        let ticket = Arc::new(Ticket::new(1, false, BEGAN_US));
+        let task = recording(folder.path(), file).into();
+        let session = Session::new(task, Arc::clone(&ticket), &mut outbox);
         Self { folder, ticket, session, outbox, events }
     }
 
@@ -120,9 +120,58 @@ fn what_is_said_in_a_pause_is_not_in_the_file_even_if_it_was_on_its_way() {
     }
 }
 
+/// A desk at which a message is left, of ten seconds at most.
+fn answering_machine(file: &str) -> Desk {
+    let mut desk = Desk::new("unused.wav");
+    let folder = desk.folder.path().to_owned();
+    let message = Message { leg: LEFT, folder, file: file.into(), length_max_ms: 10_000 };
+    desk.session = Session::new(message.into(), Arc::clone(&desk.ticket), &mut desk.outbox);
+    desk
+}
+
+#[test]
+fn a_message_is_the_voice_of_who_leaves_it_alone() {
+    let mut desk = answering_machine("messages/a.wav");
+    desk.talk(100, 2_000);
+    let (note, events, folder) = desk.finish(2_500);
+    assert_eq!((note.length_ms, note.problem, events), (2_500, None, vec![]));
+    let mut reader = hound::WavReader::open(folder.path().join("messages/a.wav")).unwrap();
+    assert_eq!((reader.spec().channels, reader.spec().sample_rate), (1, 8_000));
+    let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+    let said = g711::decode(Codec::Pcma, g711::encode_alaw(1_000));
+    assert_eq!(samples.len(), 20_000);
+    assert!(samples[..800].iter().chain(&samples[16_000..]).all(|&sample| sample == 0));
+    assert!(samples[800..16_000].iter().all(|&sample| sample == said));
+}
+
+#[test]
+fn a_message_ends_at_its_longest_length_and_what_comes_later_is_not_in_it() {
+    let mut desk = answering_machine("a.wav");
+    desk.talk(0, 10_000);
+    assert_eq!(desk.ticket.has_ended(), None);
+    desk.talk(10_000, 10_100);
+    assert_eq!(desk.ticket.has_ended(), Some(at_us(10_000)));
+    let (note, _, _folder) = desk.finish(10_000);
+    assert_eq!(note.length_ms, 10_000);
+}
+
+#[test]
+fn a_message_ends_when_nothing_is_said_any_more_or_at_all() {
+    let mut desk = answering_machine("a.wav");
+    desk.talk(0, 1_020);
+    desk.session.write_until(at_us(5_999), &mut desk.outbox);
+    assert_eq!(desk.ticket.has_ended(), None);
+    desk.session.write_until(at_us(6_100), &mut desk.outbox);
+    assert_eq!(desk.ticket.has_ended(), Some(at_us(6_000)));
+
+    let mut desk = answering_machine("b.wav");
+    desk.session.write_until(at_us(5_000), &mut desk.outbox);
+    assert_eq!(desk.ticket.has_ended(), Some(at_us(5_000)));
+}
+
 #[test]
 fn pauses_without_end_have_an_end() {
-    let ticket = Ticket::new(1, 0);
+    let ticket = Ticket::new(1, false, 0);
     for ms in 0..5_000 {
         ticket.pause(ms * 2);
         ticket.resume(ms * 2 + 1);
@@ -137,7 +186,7 @@ fn a_file_that_cannot_be_made_is_told_at_once_and_noted() {
     let mut desk = Desk::new("call.wav");
     let name = "call.wav.part/call.wav";
     let recording = recording(desk.folder.path(), name);
-    desk.session = Session::new(recording, Arc::clone(&desk.ticket), &mut desk.outbox);
+    desk.session = Session::new(recording.into(), Arc::clone(&desk.ticket), &mut desk.outbox);
     let file = desk.folder.path().join(name);
     desk.talk(0, 500);
     let (note, events, _folder) = desk.finish(500);
@@ -153,7 +202,7 @@ fn a_full_disk_ends_the_file_and_not_the_call() {
     // A device that is always full takes the place of the part file.
     let recording = recording(desk.folder.path(), "call.wav");
     std::os::unix::fs::symlink("/dev/full", desk.folder.path().join("call.wav.part")).unwrap();
-    desk.session = Session::new(recording, Arc::clone(&desk.ticket), &mut desk.outbox);
+    desk.session = Session::new(recording.into(), Arc::clone(&desk.ticket), &mut desk.outbox);
     desk.talk(0, 3_000);
     let (note, events, _folder) = desk.finish(3_000);
     assert_eq!(events.len(), 1);
@@ -176,7 +225,7 @@ fn what_the_disk_was_too_slow_for_is_noted() {
 #[test]
 fn a_full_queue_never_holds_up_a_worker() {
     let (sounds, _stuck) = sync_channel(1);
-    let ticket = Arc::new(Ticket::new(1, 0));
+    let ticket = Arc::new(Ticket::new(1, false, 0));
     let tap = Tap { ticket: Arc::clone(&ticket), side: Side::Left, clock: Clock::start(), sounds };
     let audio = [0xD5; 480];
     let packet = Incoming {

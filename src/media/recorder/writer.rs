@@ -1,4 +1,5 @@
-//! A stereo WAV file, 8,000 samples a second of 16 bits, that is readable at any time.
+//! A WAV file of one or two channels, 8,000 samples a second of 16 bits, that is readable at any
+//! time.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -8,12 +9,7 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 
 use super::track::Moment;
 
-const SPEC: WavSpec = WavSpec {
-    channels: 2,
-    sample_rate: 8_000,
-    bits_per_sample: 16,
-    sample_format: SampleFormat::Int,
-};
+const SAMPLE_BYTES: u64 = 2;
 /// The header that comes before the samples.
 const HEADER_BYTES: u64 = 44;
 /// One second goes to the system at once.
@@ -22,22 +18,28 @@ const BUFFER_BYTES: usize = 32_000;
 pub(super) struct WavFile {
     writer: WavWriter<BufWriter<File>>,
     path: PathBuf,
+    channels: u16,
 }
 
 impl WavFile {
-    /// Makes `….part` for the file, and the folders that are missing.
-    pub fn create(path: &Path) -> Result<Self, hound::Error> {
+    /// Makes `….part` for the file, and the folders that are missing. One channel, that of the left
+    /// side, or both.
+    pub fn create(path: &Path, channels: u16) -> Result<Self, hound::Error> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let buffer = BufWriter::with_capacity(BUFFER_BYTES, File::create(part(path))?);
-        let mut writer = WavWriter::new(buffer, SPEC)?;
+        let sample_format = SampleFormat::Int;
+        let spec = WavSpec { channels, sample_rate: 8_000, bits_per_sample: 16, sample_format };
+        let mut writer = WavWriter::new(buffer, spec)?;
         writer.flush()?;
-        Ok(Self { writer, path: path.to_owned() })
+        Ok(Self { writer, path: path.to_owned(), channels })
     }
 
     pub fn write(&mut self, moments: &[Moment]) -> Result<(), hound::Error> {
-        moments.as_flattened().iter().try_for_each(|&sample| self.writer.write_sample(sample))
+        let channels = usize::from(self.channels);
+        let mut samples = moments.iter().flat_map(|moment| &moment[..channels]);
+        samples.try_for_each(|&sample| self.writer.write_sample(sample))
     }
 
     /// From now on the file can be read up to here, even if we are killed.
@@ -47,22 +49,28 @@ impl WavFile {
 
     /// Gives the whole file its name.
     pub fn finish(self) -> Result<(), hound::Error> {
+        let moment_bytes = self.moment_bytes();
         let finished = self.writer.finalize();
         if finished.is_err() {
-            mend(&part(&self.path));
+            mend(&part(&self.path), moment_bytes);
         }
         fs::rename(part(&self.path), &self.path)?;
         finished
     }
 
     /// After an error: keeps what reached the disk, under the name of the whole; says how many
-    /// bytes of samples that is.
+    /// moments that is.
     pub fn give_up(self) -> u64 {
+        let moment_bytes = self.moment_bytes();
         // Writes what it can, and its error is no news.
         drop(self.writer);
-        let bytes = mend(&part(&self.path));
+        let moments = mend(&part(&self.path), moment_bytes);
         let _stays_a_part = fs::rename(part(&self.path), &self.path);
-        bytes
+        moments
+    }
+
+    fn moment_bytes(&self) -> u64 {
+        u64::from(self.channels) * SAMPLE_BYTES
     }
 }
 
@@ -71,17 +79,18 @@ fn part(path: &Path) -> PathBuf {
 }
 
 /// Makes the header tell the length that the file has; on a full disk a header may tell more. Says
-/// how many bytes of samples there are.
-fn mend(path: &Path) -> u64 {
+/// how many moments there are.
+fn mend(path: &Path, moment_bytes: u64) -> u64 {
     let mended = || {
         let mut file = OpenOptions::new().write(true).open(path)?;
-        let bytes = file.metadata()?.len().saturating_sub(HEADER_BYTES) / 4 * 4;
+        let moments = file.metadata()?.len().saturating_sub(HEADER_BYTES) / moment_bytes;
+        let bytes = moments * moment_bytes;
         let told = u32::try_from(bytes).unwrap_or(u32::MAX);
         for (at, length) in [(4, told.saturating_add(HEADER_BYTES as u32 - 8)), (40, told)] {
             file.seek(SeekFrom::Start(at))?;
             file.write_all(&length.to_le_bytes())?;
         }
-        std::io::Result::Ok(bytes)
+        std::io::Result::Ok(moments)
     };
     mended().unwrap_or(0)
 }

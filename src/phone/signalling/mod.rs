@@ -297,6 +297,13 @@ impl Signalling {
         }
     }
 
+    /// 183 with our side of the audio for a call that came: early media. Nobody has picked up.
+    pub fn ring_with_audio(&mut self) {
+        if self.state == State::Ringing {
+            self.progress_with_audio();
+        }
+    }
+
     /// 200 for a call that came.
     pub fn answer(&mut self, now: Duration) {
         if self.state == State::Ringing {

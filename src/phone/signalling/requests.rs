@@ -80,6 +80,17 @@ impl Signalling {
         }
     }
 
+    /// Audio before the call is picked up; without an offer it rings only.
+    pub(super) fn progress_with_audio(&mut self) {
+        let Some(received) = &self.received else { return };
+        let invite = received.invite.clone();
+        let accept = &self.endpoint.accept;
+        let Some(agreement) = sdp::read_offer(&invite.body, accept) else { return self.ring() };
+        let body = accept.answer_sdp(1, self.direction, &invite.body);
+        self.respond(&invite, "183 Session Progress", Some(body));
+        self.outputs.push_back(Output::Media(agreement));
+    }
+
     /// The call that came, picked up.
     pub(super) fn pick_up(&mut self, now: Duration) {
         let Some(received) = &self.received else { return };

@@ -50,6 +50,7 @@ impl From<&OperatorState> for Doing {
             OperatorState::Offline
             | OperatorState::Unreachable
             | OperatorState::Ringing { .. }
+            | OperatorState::Reserved { .. }
             | OperatorState::Paused { .. } => Self::Neither,
         }
     }

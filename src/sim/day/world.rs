@@ -11,7 +11,7 @@ use super::callers::{Caller, MINUTE_MS, MISS_STREAM, STREAMS, callers};
 use super::operators::{SimulatedOperator, operators};
 use super::staffing::Doing;
 use super::{Rehearsal, half_hour_of};
-use crate::core::acd::{Acd, Act, Joined, OfferId, OperatorState, Release, Ticket};
+use crate::core::acd::{Acd, Act, Joined, OfferId, OperatorState, Release, Ticket, TicketWay};
 use crate::dialplan::day::{Day, GroupDay};
 use crate::domain::{CallFact, CallId, Login, Origin, PhoneState, Timestamp};
 use crate::sim::random::Random;
@@ -247,6 +247,8 @@ impl<'d> World<'d> {
             Act::StateChanged { operator } => self.operator_changed(&operator),
             // A phone that stopped ringing is not picked up; what operators want outlives nothing here.
             Act::Withdraw { .. } | Act::Remember { .. } => {}
+            // Nobody asks to be called back here.
+            Act::Reserve { .. } | Act::Unreserved { .. } => {}
         }
     }
 
@@ -317,6 +319,8 @@ fn ticket(group: &GroupDay, caller: &Caller, call: CallId, who: usize) -> Ticket
         priority,
         manager: None,
         only_manager: false,
+        place: None,
+        way: TicketWay::Caller,
         plan: String::new(),
     }
 }

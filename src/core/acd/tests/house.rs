@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::core::acd::{Acd, Act, Joined, OfferId, OperatorState, Release, Ticket};
+use crate::core::acd::{Acd, Act, Joined, OfferId, OperatorState, Release, Ticket, TicketWay};
 use crate::dialplan::plan::Group;
 use crate::domain::{
     Attendance, CallFact, CallId, Conversation, Decision, Login, Operator, Origin, PhoneState,
@@ -20,10 +20,14 @@ pub struct House {
     pub now: Timestamp,
     /// Phones that ring.
     pub ringing: BTreeMap<Login, (OfferId, u128)>,
+    /// Operators who are kept free, by customer.
+    pub reserved: BTreeMap<u128, Login>,
     pub facts: Vec<(u128, CallFact)>,
     pub remembered: Vec<(Login, Attendance)>,
     /// Every offer ever made.
     pub offered: Vec<OfferId>,
+    /// Every reservation ever made.
+    pub kept: Vec<(CallId, Login)>,
     story: Vec<String>,
 }
 
@@ -75,6 +79,8 @@ pub fn ticket(caller: u128, group: &Arc<Group>) -> Ticket {
         priority: 0,
         manager: None,
         only_manager: false,
+        place: None,
+        way: TicketWay::Caller,
         plan: "p1".to_owned(),
     }
 }
@@ -86,9 +92,11 @@ impl House {
             acd: Acd::new(),
             now: START,
             ringing: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             facts: Vec::new(),
             remembered: Vec::new(),
             offered: Vec::new(),
+            kept: Vec::new(),
             story: Vec::new(),
         };
         house.set_operators(operators);
@@ -148,6 +156,18 @@ impl House {
                 self.ringing.remove(&operator);
                 self.tell(format!("{operator} stops ringing"));
             }
+            Act::Reserve { call, operator } => {
+                let caller = call.0.as_u128();
+                self.kept.push((call, operator.clone()));
+                let before = self.reserved.insert(caller, operator.clone());
+                assert_eq!(before, None, "one operator for one customer");
+                self.tell(format!("{operator} is kept for {caller}"));
+            }
+            Act::Unreserved { call } => {
+                let caller = call.0.as_u128();
+                let operator = self.reserved.remove(&caller).expect("somebody was kept");
+                self.tell(format!("{operator} is not kept for {caller}"));
+            }
             Act::TurnAway { call } => self.tell(format!("{} is turned away", call.0.as_u128())),
             Act::Record { call, fact } => self.facts.push((call.0.as_u128(), fact)),
             Act::Remember { operator, attendance } => self.remembered.push((operator, attendance)),
@@ -175,6 +195,18 @@ impl House {
 
     pub fn hangs_up(&mut self, caller: u128) {
         self.run(|acd, now, out| acd.release(now, call(caller), Release::Abandoned, out));
+    }
+
+    /// The customer who is called back is not reached.
+    pub fn not_reached(&mut self, caller: u128) {
+        self.reserved.remove(&caller);
+        self.run(|acd, now, out| acd.release(now, call(caller), Release::NotReached, out));
+    }
+
+    /// The customer who is called back is on the line.
+    pub fn customer_picks_up(&mut self, caller: u128) {
+        self.reserved.remove(&caller);
+        self.run(|acd, now, out| acd.ring_reserved(now, call(caller), out));
     }
 
     /// The operator picks up and is connected at once.

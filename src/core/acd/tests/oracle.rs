@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::acd::line::{Caller, Stage};
 use crate::core::acd::operators::{Person, Work};
-use crate::core::acd::{Acd, OfferId};
+use crate::core::acd::{Acd, OfferId, TicketWay};
 use crate::dialplan::plan::Pick;
 use crate::domain::{CallId, Login, PhoneState, Timestamp};
 
@@ -15,14 +15,13 @@ pub fn actual(acd: &Acd, new: &[OfferId]) -> Pairs {
     new.iter().map(|id| (acd.offers[id].call, acd.offers[id].operator.clone())).collect()
 }
 
-/// The pairs that must be rung in a house where the offers in `new` were not made yet.
+/// The pairs that must be rung, or reserved, in a house where those in `rung_now` were not yet.
 pub fn expected(
     acd: &Acd,
     now: Timestamp,
-    new: &[OfferId],
+    rung_now: &Pairs,
     mut turns: BTreeMap<String, Login>,
 ) -> Pairs {
-    let rung_now = actual(acd, new);
     let was_idle = |person: &Person| {
         let login = &person.operator.login;
         matches!(person.work, Work::None) || rung_now.iter().any(|(_, rung)| rung == login)
@@ -37,7 +36,10 @@ pub fn expected(
         let call = caller.ticket.call;
         let tried: Vec<&Login> = match &caller.stage {
             Stage::Waiting => Vec::new(),
-            Stage::Answered { .. } => continue,
+            Stage::Reserved { operator } if rung_now.contains(&(call, operator.clone())) => {
+                Vec::new()
+            }
+            Stage::Reserved { .. } | Stage::Answered { .. } => continue,
             Stage::Ringing { tried, .. } => {
                 let before = |login: &&Login| !rung_now.contains(&(call, (*login).clone()));
                 tried.keys().filter(before).collect()
@@ -103,7 +105,8 @@ fn choose(caller: &Caller, able: Vec<&Person>, turns: &mut BTreeMap<String, Logi
     let logins = |people: &[&Person]| -> Vec<Login> {
         people.iter().map(|person| person.operator.login.clone()).collect()
     };
-    if group.pick == Pick::RingAll && !caller.ticket.only_manager {
+    let is_to_be_called = caller.ticket.way == TicketWay::CustomerFirst && !caller.is_live;
+    if group.pick == Pick::RingAll && !caller.ticket.only_manager && !is_to_be_called {
         let all = logins(&able);
         if let [one] = all.as_slice() {
             turns.insert(group.name.clone(), one.clone());

@@ -8,9 +8,11 @@ use proptest::prelude::*;
 
 use super::house::{House, call, group, login, ticket};
 use super::oracle;
-use crate::core::acd::{Acd, Act, Joined, Release, Ticket};
+use crate::core::acd::{Acd, Act, Joined, OperatorState, Release, Ticket, TicketWay};
 use crate::dialplan::plan::{AfterRing, Group, Overflow, Pick};
-use crate::domain::{CallFact, Origin, PhoneState, RingOutcome, Timestamp};
+use crate::domain::{
+    CallFact, CallId, LinePlace, Login, Origin, PhoneState, RingOutcome, Timestamp,
+};
 
 const STAFF: [&str; 5] = [
     "anna support,orders english=8 orders=3",
@@ -64,6 +66,8 @@ fn groups() -> Vec<Arc<Group>> {
 #[derive(Clone, Debug)]
 enum Step {
     Join { caller: u128, rules: usize, priority: i32, manager: Option<usize>, how: u8 },
+    CallBack { caller: u128, rules: usize, priority: i32, ago_ms: u64, is_customer_first: bool },
+    CustomerPicksUp { caller: u128 },
     Release { caller: u128, how: u8 },
     PickUp { operator: usize, is_connected: bool },
     Connect { caller: u128 },
@@ -106,7 +110,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (caller.clone(), 0..5_usize, -1..4_i32, manager, 0..12_u8).prop_map(
             |(caller, rules, priority, manager, how)| Step::Join { caller, rules, priority, manager, how }
         ),
-        2 => (caller.clone(), 0..4_u8).prop_map(|(caller, how)| Step::Release { caller, how }),
+        4 => (caller.clone(), 0..5_usize, -1..4_i32, 0..90_000_u64, any::<bool>()).prop_map(
+            |(caller, rules, priority, ago_ms, is_customer_first)| {
+                Step::CallBack { caller, rules, priority, ago_ms, is_customer_first }
+            }
+        ),
+        3 => caller.clone().prop_map(|caller| Step::CustomerPicksUp { caller }),
+        2 => (caller.clone(), 0..5_u8).prop_map(|(caller, how)| Step::Release { caller, how }),
         6 => (operator.clone(), prop::bool::weighted(0.8))
             .prop_map(|(operator, is_connected)| Step::PickUp { operator, is_connected }),
         1 => caller.clone().prop_map(|caller| Step::Connect { caller }),
@@ -146,14 +156,42 @@ struct Watched {
 
 impl Watched {
     fn run<T>(&mut self, act: impl FnOnce(&mut Acd, Timestamp, &mut Vec<Act>) -> T) -> T {
+        self.run_with(None, act)
+    }
+
+    /// `due`: whoever was reserved for this caller, and is rung now because of that.
+    fn run_with<T>(
+        &mut self,
+        due: Option<(CallId, Login)>,
+        act: impl FnOnce(&mut Acd, Timestamp, &mut Vec<Act>) -> T,
+    ) -> T {
+        let kept_before = self.house.kept.len();
         let turns = self.house.acd.turns.clone();
         let before = self.house.offered.len();
         let result = self.house.run(act);
-        let new = &self.house.offered[before..];
         let acd = &self.house.acd;
-        let expected = oracle::expected(acd, self.house.now, new, turns);
-        assert_eq!(oracle::actual(acd, new), expected);
+        let mut new = oracle::actual(acd, &self.house.offered[before..]);
+        new.extend(self.house.kept[kept_before..].iter().cloned());
+        if let Some(due) = due {
+            assert!(new.remove(&due), "{due:?} was reserved");
+        }
+        assert_eq!(new, oracle::expected(acd, self.house.now, &new, turns));
         result
+    }
+
+    /// For each customer who is called an operator is kept free, and for nobody else; and the house
+    /// was told so.
+    fn check_reservations(&self) {
+        let operators = self.house.acd.operators();
+        let kept: BTreeMap<u128, Login> = operators
+            .filter_map(|(operator, state)| match state {
+                OperatorState::Reserved { call, .. } => {
+                    Some((call.0.as_u128(), operator.login.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(self.house.reserved, kept);
     }
 
     fn wait(&mut self, ms: u64) {
@@ -167,6 +205,7 @@ impl Watched {
 
     fn join(&mut self, ticket: Ticket) {
         let (number, is_line) = (ticket.call.0.as_u128(), !ticket.only_manager);
+        self.house.reserved.remove(&number);
         let joined = self.run(|acd, now, out| acd.join(now, ticket, out));
         let is_waiting = matches!(joined, Joined::Waiting { .. });
         assert!(is_waiting || !self.house.acd.callers.contains_key(&call(number)));
@@ -186,10 +225,29 @@ impl Watched {
                 }
                 self.join(ticket);
             }
+            Step::CallBack { caller, rules, priority, ago_ms, is_customer_first } => {
+                let entered = self.house.now.minus_ms(ago_ms);
+                let way = match is_customer_first {
+                    true => TicketWay::CustomerFirst,
+                    false => TicketWay::OperatorFirst,
+                };
+                let place = Some(LinePlace { entered, priority });
+                let ticket = ticket(caller, &self.groups[rules]);
+                self.join(Ticket { origin: Origin::Callback, way, place, ..ticket });
+                let is_waiting = self.house.acd.callers.contains_key(&call(caller));
+                assert!(is_waiting, "who is to be called back is never turned away");
+            }
+            Step::CustomerPicksUp { caller } => {
+                let kept = self.house.reserved.remove(&caller);
+                let due = kept.map(|operator| (call(caller), operator));
+                self.run_with(due, |acd, now, out| acd.ring_reserved(now, call(caller), out));
+            }
             Step::Release { caller, how } => {
+                self.house.reserved.remove(&caller);
                 let release = match how {
                     0 => Release::Callback,
-                    1 => Release::Lost,
+                    1 => Release::NotReached,
+                    2 => Release::Lost,
                     _ => Release::Abandoned,
                 };
                 self.run(|acd, now, out| acd.release(now, call(caller), release, out));
@@ -251,6 +309,9 @@ impl Watched {
             }
             Step::Reach { operator, caller } => {
                 let group = self.groups.first().cloned();
+                if self.house.acd.state(&name(operator)).is_some() {
+                    self.house.reserved.remove(&caller);
+                }
                 self.run(|acd, now, out| {
                     acd.talk_began(now, &name(operator), call(caller), group, out);
                 });
@@ -274,6 +335,7 @@ proptest! {
         let mut watched = Watched { house, groups: groups(), joins: BTreeMap::new() };
         for step in steps {
             watched.go(step);
+            watched.check_reservations();
         }
         for caller in 1..10 {
             watched.go(Step::Release { caller, how: 2 });

@@ -1,7 +1,7 @@
 //! What a supervisor expects of the line.
 
 use super::house::{House, call, group, login, support, ticket};
-use crate::core::acd::{Estimate, Joined, OperatorState, Release, Ticket};
+use crate::core::acd::{Estimate, Joined, OperatorState, Ticket};
 use crate::dialplan::plan::{Overflow, Pick};
 use crate::domain::{LineOutcome, Origin, PhoneState, RingOutcome, Verdict};
 
@@ -317,22 +317,6 @@ fn a_wait_once_told_only_gets_shorter() {
         house.acd.estimate(house.now, call(3)).unwrap(),
         Estimate { from_ms: 120_000, to_ms: 240_000 }
     );
-}
-
-#[test]
-fn a_callback_keeps_the_place_without_holding_up_the_line() {
-    let mut house = House::with(&["anna support"]);
-    let support = support();
-    house.joins(1, &support);
-    house.picks_up("anna");
-    house.joins(2, &support);
-    house.joins(3, &support);
-    house.run(|acd, now, out| acd.release(now, call(2), Release::Callback, out));
-    assert_eq!(house.visits(2)[0].outcome, LineOutcome::Callback);
-    assert_eq!(house.acd.place(call(3)), Some(1));
-    assert_eq!(house.acd.callbacks("support").collect::<Vec<_>>(), [call(2)]);
-    house.acd.forget_callback(call(2));
-    assert_eq!(house.acd.callbacks("support").count(), 0);
 }
 
 #[test]

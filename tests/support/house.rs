@@ -10,8 +10,8 @@ use allo::phone::{
 };
 use allo::store::{CallFilter, CallRecord, Store};
 
-use crate::support::eventually;
-use crate::support::server::{Server, Setup, get};
+use super::eventually;
+use super::server::{Server, Setup, get};
 
 /// What everybody's phone proves.
 pub const PASSWORD: &str = "kX7vQ2mZt9-kX7vQ2mZt9";
@@ -35,7 +35,7 @@ pub const SOON: Duration = Duration::from_secs(10);
 /// A server with operators.
 pub struct House {
     pub server: Server,
-    store: Store,
+    pub store: Store,
 }
 
 impl House {
@@ -53,8 +53,13 @@ impl House {
              group \"support\" {{\n{support}\n}}\n\
              group \"sales\" {{ wrap-up \"0s\" }}\n"
         );
+        Self::of_plan(at_work, Setup { plan, ..setup }).await
+    }
+
+    /// The same with a plan of its own.
+    pub async fn of_plan(at_work: &[&str], setup: Setup) -> Self {
         // A pair of ports rests for five seconds after each call.
-        let mut server = Server::prepare(&Setup { plan, rtp_ports: 2_000, ..setup });
+        let mut server = Server::prepare(&Setup { rtp_ports: 2_000, ..setup });
         let database = DatabaseUrl::Sqlite(server.path("allo.db"));
         let store = Store::open(&database).await.unwrap();
         for person in PEOPLE {

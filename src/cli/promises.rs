@@ -1,0 +1,197 @@
+//! `allo promises`: what customers are owed, and how much time is left.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::calls::{rfc3339, shown_phone};
+use super::table::{self, Side};
+use crate::app::clock::Clock;
+use crate::config::{Config, Period};
+use crate::core::kept::is_overdue;
+use crate::domain::{Promise, PromiseKind, Span, Timestamp};
+use crate::store::{PromiseFilter, PromiseRecord, Store};
+
+/// With `--all`, unless said otherwise.
+const NEWEST: u32 = 100;
+
+#[derive(Debug, Args)]
+pub struct PromisesArgs {
+    /// Only those that are due within this time, or late already: 30m.
+    #[arg(long, value_name = "30m")]
+    due: Option<Period>,
+    /// Only those of this group.
+    #[arg(long)]
+    group: Option<String>,
+    /// Only those that are late.
+    #[arg(long)]
+    late: bool,
+    /// Only of this kind: callback-missed, incident, reminder, and so on.
+    #[arg(long)]
+    kind: Option<PromiseKind>,
+    /// Those that are over, too: the newest ones, the newest first.
+    #[arg(long, conflicts_with_all = ["due", "late"])]
+    all: bool,
+    /// At most so many with --all.
+    #[arg(long, value_name = "N", requires = "all")]
+    limit: Option<u32>,
+    /// Show customers' numbers unmasked.
+    #[arg(long)]
+    full: bool,
+    /// One JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists promises, whether the server runs or not.
+pub async fn run(config: &Config, args: &PromisesArgs) -> anyhow::Result<ExitCode> {
+    let now = Clock::start().now();
+    let filter = PromiseFilter {
+        open: !args.all,
+        kind: args.kind,
+        group: args.group.clone(),
+        due_before: args.due.map(|within| now.plus_ms(within.as_ms())),
+        newest: args.all.then(|| args.limit.unwrap_or(NEWEST)),
+        ..PromiseFilter::default()
+    };
+    let store = Store::open(&config.database.url).await?;
+    let found = store.promises(&filter).await;
+    store.close().await;
+    let mut found = found?;
+    if args.late {
+        found.retain(|record| is_overdue(&record.promise, now));
+    }
+    let zone = TimeZone::system();
+    let mut out = io::stdout().lock();
+    if args.json {
+        let list: Vec<Value> =
+            found.iter().map(|record| as_json(record, now, &zone, args.full)).collect();
+        writeln!(out, "{:#}", json!({ "promises": list }))?;
+    } else {
+        print(&mut out, &found, now, args.full)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(
+    out: &mut impl Write,
+    found: &[PromiseRecord],
+    now: Timestamp,
+    full: bool,
+) -> io::Result<()> {
+    if found.is_empty() {
+        return writeln!(out, "nothing is owed to anybody");
+    }
+    let heading = [
+        ("no", Side::Right),
+        ("due", Side::Left),
+        ("kind", Side::Left),
+        ("customer", Side::Left),
+        ("owner", Side::Left),
+        ("state", Side::Left),
+        ("attempts", Side::Right),
+        ("reason", Side::Left),
+        ("note", Side::Left),
+    ];
+    let row = |PromiseRecord { number, promise }: &PromiseRecord| {
+        vec![
+            number.to_string(),
+            countdown(promise, now),
+            promise.kind.to_string(),
+            shown_phone(&promise.phone, full),
+            owner(promise),
+            promise.state.to_string(),
+            promise.attempts.to_string(),
+            reason(promise),
+            promise.note.clone(),
+        ]
+    };
+    table::print(out, &heading, &found.iter().map(row).collect::<Vec<_>>())?;
+    let late = found.iter().filter(|record| is_overdue(&record.promise, now)).count();
+    writeln!(
+        out,
+        "{} in all, {late} late; allo why promise NUMBER tells the story of one",
+        found.len()
+    )
+}
+
+/// `in 12 min`, `late 5 min`; of one that is over: when it was.
+pub(super) fn countdown(promise: &Promise, now: Timestamp) -> String {
+    if let Some(ended) = promise.ended {
+        return format!("over {} ago", Span { ms: now.since(ended) });
+    }
+    match (now > promise.due, is_overdue(promise, now)) {
+        (false, _) => format!("in {}", Span { ms: promise.due.since(now) }),
+        (true, true) => format!("late {}", Span { ms: now.since(promise.due) }),
+        (true, false) => "begun in time".to_owned(),
+    }
+}
+
+/// Whose operators call, or which robot does.
+fn owner(promise: &Promise) -> String {
+    if !promise.kind.is_human() {
+        return format!("robot {}", promise.name);
+    }
+    promise.group.clone().unwrap_or_else(|| "–".to_owned())
+}
+
+/// What it came of, in a few words.
+pub(super) fn reason(promise: &Promise) -> String {
+    let about = &promise.about;
+    let mut words = Vec::new();
+    if promise.kind.is_human() && !promise.name.is_empty() {
+        words.push(promise.name.clone());
+    }
+    if let Some(rating) = about.rating {
+        words.push(format!("rated {rating}"));
+    }
+    if let Some(topic) = &about.topic {
+        words.push(topic.clone());
+    }
+    words.extend(about.values.iter().map(|(name, value)| format!("{name} {value}")));
+    if about.message.is_some() {
+        words.push("left a message".to_owned());
+    }
+    if promise.rehearsal {
+        words.push("rehearsal".to_owned());
+    }
+    words.join(", ")
+}
+
+/// With everything that is known of it.
+pub(super) fn as_json(
+    record: &PromiseRecord,
+    now: Timestamp,
+    zone: &TimeZone,
+    full: bool,
+) -> Value {
+    let PromiseRecord { number, promise } = record;
+    let time = |at: Timestamp| rfc3339(at, zone);
+    json!({
+        "number": number,
+        "id": promise.id,
+        "kind": promise.kind,
+        "name": promise.name,
+        "customer": shown_phone(&promise.phone, full),
+        "group": promise.group,
+        "script": promise.script,
+        "made": time(promise.made),
+        "due": time(promise.due),
+        "left-ms": promise.due.0.saturating_sub(now.0),
+        "late": is_overdue(promise, now),
+        "state": promise.state,
+        "next-at": promise.next_at.map(time),
+        "attempts": promise.attempts,
+        "contacted": promise.contacted.map(time),
+        "ended": promise.ended.map(time),
+        "escalated": promise.escalated,
+        "about": promise.about,
+        "reason": reason(promise),
+        "note": promise.note,
+        "event": promise.event,
+        "rehearsal": promise.rehearsal,
+    })
+}
