@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use allo::config::{Listen, Tls, Transport, Trunk};
+use allo::config::{Listen, Tls, Transport, Trunk, TrunkFrom};
 use allo::domain::{
     Account, DigestChoice, LegId, LocalMedia, Login, PhoneNumber, PhoneState, Region,
 };
@@ -47,17 +47,19 @@ impl House {
         self.stack.bound()[0].address
     }
 
-    /// Waits for the next event that is wanted.
+    /// Waits for the next event that is wanted; fails with those that came instead.
     async fn wait<T>(&mut self, wanted: impl Fn(SipEvent) -> Option<T>) -> T {
-        let found = async {
-            loop {
-                let event = self.events.recv().await.expect("the stack is up");
-                if let Some(found) = wanted(event) {
-                    return found;
-                }
+        let mut others = Vec::new();
+        let until = tokio::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            let event = tokio::time::timeout_at(until, self.events.recv()).await;
+            let Ok(Some(event)) = event else { panic!("only {others:#?} came") };
+            let shown = format!("{event:?}");
+            if let Some(found) = wanted(event) {
+                return found;
             }
-        };
-        tokio::time::timeout(Duration::from_secs(10), found).await.expect("in time")
+            others.push(shown);
+        }
     }
 
     async fn offered(&mut self) -> Box<Offer> {
@@ -86,6 +88,8 @@ async fn customer_of(address: &str, transport: Transport, authorities: Option<&P
     trunk.password = PASSWORD.parse().ok();
     trunk.register = true;
     trunk.caller_id = Some("+78003334455".to_owned());
+    // A provider of our own kind lets nobody call in another's name.
+    trunk.from = TrunkFrom::Username;
     let listen = match transport {
         Transport::Udp | Transport::Tls => vec![free(Transport::Udp)],
         Transport::Tcp => vec![free(Transport::Tcp)],
@@ -127,7 +131,7 @@ async fn call_out(mut provider: House, mut house: House) {
     provider.tell(SipCommand::Refuse { leg: unproven.leg, status }).await;
     let offer = provider.offered().await;
     assert_eq!(offer.account, Some("shop".parse().unwrap()), "proven by digest");
-    assert_eq!(offer.caller.full(), "+78003334455");
+    assert_eq!(offer.caller.full(), "shop");
     provider.tell(SipCommand::Ring { leg: offer.leg }).await;
     provider.tell(SipCommand::Answer { leg: offer.leg, media: media(20_002) }).await;
     let answered = house.wait(|event| match event {
