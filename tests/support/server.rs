@@ -39,12 +39,15 @@ pub struct Setup {
     pub rtp: String,
     /// More sections for `allo.toml`; `{folder}` is the server's folder.
     pub settings: String,
+    /// More arguments for `allo serve`.
+    pub arguments: Vec<String>,
 }
 
 /// A server that runs, or ran.
 pub struct Server {
     folder: TempDir,
     child: Option<Child>,
+    arguments: Vec<String>,
     pub sip: SocketAddr,
     pub web: SocketAddr,
 }
@@ -64,7 +67,8 @@ impl Server {
     pub fn prepare(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (sip, web) = (free_address(), free_address());
-        let server = Self { folder, child: None, sip, web };
+        let arguments = setup.arguments.clone();
+        let server = Self { folder, child: None, sip, web, arguments };
         fs::create_dir(server.path("dialplans")).unwrap();
         server.write("dialplans/plan.kdl", &setup.plan);
         let root = server.folder.path().display().to_string();
@@ -120,6 +124,7 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(ALLO)
             .arg("serve")
+            .args(&self.arguments)
             .arg("--config")
             .arg(self.path("allo.toml"))
             .current_dir(self.folder.path())

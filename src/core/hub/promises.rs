@@ -296,13 +296,6 @@ impl Hub {
         self.settle(now, out);
         out.push(Command::ShopEventTaken { key: event.key });
     }
-
-    /// Somebody who is talking with us is not called at the same time.
-    pub(super) fn customer_in_call(&mut self, now: Timestamp, phone: &PhoneNumber, is_in: bool) {
-        self.with_ledger(now, |ledger, wall, acts| {
-            ledger.customer_in_call(wall, phone, is_in, acts);
-        });
-    }
 }
 
 /// What a call promises.
