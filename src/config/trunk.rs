@@ -50,10 +50,10 @@ pub struct Trunk {
     /// caller-id, or if there is none at the username.
     #[serde(default)]
     pub register: bool,
-    /// Calls at the same time.
+    /// Calls out at the same time.
     #[serde(default = "Trunk::default_max_calls")]
     pub max_calls: u32,
-    /// New calls in a second, evenly spread.
+    /// New calls out in a second, evenly spread.
     #[serde(default = "Trunk::default_starts_per_second")]
     pub starts_per_second: u32,
     /// The number that called people see, unless the plan names another.
