@@ -177,10 +177,11 @@ impl Hub {
         match std::mem::take(&mut entry.stay) {
             Stay::Alone => {}
             Stay::Waiting { .. } => {
-                let release = match (&entry.outbound, by) {
-                    (Some(_), _) => Release::NotReached,
-                    (None, EndedBy::Caller) => Release::Abandoned,
-                    (None, _) => Release::Lost,
+                let is_callback = entry.outbound.as_ref().is_some_and(Outbound::is_callback);
+                let release = match (is_callback, by) {
+                    (true, _) => Release::NotReached,
+                    (false, EndedBy::Caller) => Release::Abandoned,
+                    (false, _) => Release::Lost,
                 };
                 self.acd.release(now, call, release, &mut self.acts);
                 self.let_whispered_go(now, call, out);

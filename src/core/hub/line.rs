@@ -219,7 +219,8 @@ impl Hub {
     pub(super) fn whispered(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
         if let Some(Role::Rung(Rung { call, operator, is_up: true, .. })) = self.legs.get(&leg) {
             let (call, operator) = (*call, operator.clone());
-            if self.calls.get(&call).is_some_and(|entry| entry.outbound.is_some()) {
+            let outbound = self.calls.get(&call).and_then(|entry| entry.outbound.as_ref());
+            if outbound.is_some_and(Outbound::is_callback) {
                 self.operator_ready(now, call, leg, operator, out);
             } else {
                 self.connect(now, call, leg, Some(operator), out);

@@ -79,9 +79,15 @@ impl Outbound {
         }
     }
 
+    /// An operator calls back; else a robot calls, and the customer may come into a line like any
+    /// caller.
+    pub fn is_callback(&self) -> bool {
+        self.robot.is_none()
+    }
+
     /// A callback whose customer is on the way to the operator.
     pub fn awaits_operator(&self) -> bool {
-        self.robot.is_none() && self.customer == Customer::Up
+        self.is_callback() && self.customer == Customer::Up
     }
 }
 
@@ -192,7 +198,7 @@ impl Hub {
     ) {
         let Some(outbound) = self.outbound(call) else { return };
         outbound.customer = Customer::Up;
-        let calls_operator = outbound.robot.is_none() && outbound.operator.is_none();
+        let calls_operator = outbound.is_callback() && outbound.operator.is_none();
         self.legs.insert(leg, Role::Caller(call));
         if calls_operator {
             self.acd.ring_reserved(now, call, &mut self.acts);
@@ -240,7 +246,7 @@ impl Hub {
     /// A key shows that a human hears the robot.
     pub(super) fn customer_pressed(&mut self, now: Timestamp, call: CallId) {
         let Some(outbound) = self.outbound(call) else { return };
-        if outbound.robot.is_some() && !outbound.is_reached {
+        if !outbound.is_callback() && !outbound.is_reached {
             outbound.is_reached = true;
             let promise = outbound.promise;
             self.with_ledger(now, |ledger, wall, acts| ledger.talking(wall, promise, None, acts));

@@ -48,7 +48,7 @@ impl Hub {
     /// Why the customer of this call is to be called; `None`: the customer called.
     fn callback_kind(&self, call: CallId) -> Option<PromiseKind> {
         let outbound = self.calls.get(&call)?.outbound.as_ref()?;
-        outbound.robot.is_none().then_some(outbound.kind)
+        outbound.is_callback().then_some(outbound.kind)
     }
 
     /// Says something on a phone of ours. What the catalogue lacks is left out.

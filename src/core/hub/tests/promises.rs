@@ -26,7 +26,7 @@ fn promise(kind: PromiseKind, minutes: u64) -> Statement {
     Statement::Promise(Promised { kind, due: Due::After { ms: minutes * 60_000 }, group })
 }
 
-/// 1 to 5 rate, 9 is never again; below 4 an operator calls back.
+/// 1 to 5 rate, 0 leads to an operator, 9 is never again; below 4 an operator calls back.
 fn survey() -> (Robot, Menu) {
     let rated = |score: u8| {
         let mut block = vec![Statement::Rated {
@@ -46,6 +46,8 @@ fn survey() -> (Robot, Menu) {
     let never = [Statement::DoNotCall, say("phrase/opted-out"), Statement::Hangup];
     let mut keys: BTreeMap<Key, Block> = (1..=5).map(rated).collect();
     keys.insert(key('9'), Block::from(never));
+    let queue = Statement::Queue { group: "support".to_owned() };
+    keys.insert(key('0'), Block::from([queue]));
     let menu = Menu {
         name: "rating".to_owned(),
         wait_ms: 5_000,
@@ -234,6 +236,23 @@ fn who_presses_nine_is_never_asked_again() {
     house.pass(24 * 3_600_000);
     assert!(house.called.is_empty());
     assert_eq!(house.attempts.len(), 1);
+}
+
+#[test]
+fn who_asks_a_robot_for_an_operator_waits_in_the_line_like_any_caller() {
+    let mut house = house(&["anna"], Way::OperatorFirst);
+    house.conversation(ANNA, "anna", 60_000);
+    house.until_called(ANNA, 30 * 60_000);
+    let customer = house.customer_picks_up(ANNA);
+    house.press(customer, '0');
+    house.pass(3_000);
+    let phone = house.pick_up("anna");
+    house.pass(3_000);
+    assert!(house.hear_each_other(customer, phone));
+    house.end(customer, HUNG_UP.0, HUNG_UP.1);
+    house.pass(30_000);
+    assert_eq!(house.states(PromiseKind::RatingCall)[0], PromiseState::Kept);
+    assert!(matches!(house.state("anna"), OperatorState::Ready { .. }));
 }
 
 #[test]
