@@ -11,24 +11,28 @@
 //! }
 //! ```
 //!
+//! - `opening`: who calls whom: a customer us, a robot or an operator a customer
 //! - `crm`: what the CRM knows; `events`: what happened in the shop
 //! - `staff`: who is there to answer, and who waits before the caller
+//! - `expect`: what must have happened
 //! - `fields`: arguments and properties
 
 mod crm;
 mod events;
+mod expect;
 mod fields;
+mod opening;
 mod staff;
 
 use jiff::civil::{Date, DateTime};
 
 use super::finding::{Finding, Report, Span};
-use super::plan::{Dialled, Plan, Script};
+use super::plan::{Plan, Script};
 use super::syntax::{self, Node, Spanned};
 use super::{Settings, Source, values};
 use crate::domain::{
-    CallerId, Customer, Key, Language, Login, Order, PhoneNumber, PromiseKind, RecordingId,
-    ShopEvent,
+    CallOutcome, CallerId, Customer, Key, Language, Login, Order, PhoneNumber, PromiseKind,
+    RecordingId, ShopEvent,
 };
 
 /// Longer rows of keys are mistakes.
@@ -43,18 +47,18 @@ pub struct PlanTest {
     /// As in [`Source::name`].
     pub file: String,
     pub line: usize,
-    /// When the call comes, on the wall clock of the plan's time zone. Without `at` it is a Monday
-    /// noon: 2026-01-12 12:00.
+    /// When the call comes, on the wall clock of the plan's time zone; when we owe a customer the
+    /// call that we make. Without `at` it is a Monday noon: 2026-01-12 12:00.
     pub at: DateTime,
-    pub from: CallerId,
-    /// As it is dialled; the plan answers it.
-    pub to: String,
-    /// What the CRM finds by the caller's number.
+    pub opening: Opening,
+    /// The file of the plan by which the call goes.
+    pub script: String,
+    /// What the CRM finds by the customer's number.
     pub customers: Vec<Customer>,
     /// Orders of other people, which are found by their number.
     pub other_orders: Vec<Order>,
     pub crm: CrmState,
-    /// What the shop told of the caller before.
+    /// What the shop told of the customer before.
     pub events: Vec<ShopEvent>,
     /// Who is logged in; without any, nobody is.
     pub operators: Vec<TestOperator>,
@@ -62,6 +66,28 @@ pub struct PlanTest {
     pub ahead: Vec<(String, usize)>,
     /// In the order in which they are written.
     pub steps: Vec<TestStep>,
+}
+
+impl PlanTest {
+    /// The number of the customer who calls, or is called.
+    pub fn customer(&self) -> Option<&PhoneNumber> {
+        match &self.opening {
+            Opening::Call { from, .. } => from.number(),
+            Opening::Robot { to, .. } | Opening::Callback { to, .. } => Some(to),
+        }
+    }
+}
+
+/// Who calls whom.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opening {
+    /// A customer us. `to` is as it is dialled; the plan answers it.
+    Call { from: CallerId, to: String },
+    /// A survey or a robot of the plan calls a customer, who picks up.
+    Robot { name: String, to: PhoneNumber },
+    /// An operator of a group calls a customer back, who picks up. Without a group, whose it is
+    /// follows from the plan.
+    Callback { kind: PromiseKind, group: Option<String>, to: PhoneNumber },
 }
 
 /// How the CRM answers in a test.
@@ -122,7 +148,8 @@ pub enum Action {
         ms: u64,
     },
     HangsUp,
-    Expect(Expectation),
+    /// All of these.
+    Expect(Vec<Expectation>),
 }
 
 /// What `hears` names.
@@ -154,6 +181,18 @@ pub enum Expectation {
     /// The caller entered this step or menu.
     Step(String),
     Language(Language),
+    /// The customer gave this score.
+    Rating(u8),
+    /// The customer is never called again.
+    DoNotCall,
+    /// This became of the order in the CRM.
+    OrderStatus(String),
+    /// The customer got so many points.
+    Bonus(i64),
+    /// This came of our call.
+    Outcome(CallOutcome),
+    /// The customer was called at this time on the wall clock of the plan's time zone.
+    Called(DateTime),
 }
 
 /// Reads a test file. All mistakes are found at once.
@@ -195,9 +234,14 @@ struct Reader<'a, 's> {
     settings: &'a Settings,
 }
 
+/// Lines that say who calls whom; a test has one.
+const OPENINGS: &[&str] = &["call", "robot", "callback"];
+
 const LINES: &[&str] = &[
     "at",
     "call",
+    "robot",
+    "callback",
     "crm",
     "event",
     "operators",
@@ -213,31 +257,31 @@ const LINES: &[&str] = &[
     "expect",
 ];
 
-/// What `expect` names, beside `hangup`.
-const EXPECTED: &[&str] =
-    &["queued", "waiting", "connected", "operator", "promise", "due", "step", "language"];
-
 /// Lines that say how things stand when the call comes.
-const SET_UP: &[&str] = &["at", "call", "crm", "event", "operators", "operator", "ahead"];
+const SET_UP: &[&str] = &["at", "crm", "event", "operators", "operator", "ahead"];
 
 impl Reader<'_, '_> {
     fn test(&mut self, node: &Node) -> Option<PlanTest> {
         self.known_props(node, &[]);
         let name = self.one_text(node, "what is tested")?;
-        let call = node.children().iter().find(|child| child.name.value == "call");
-        let Some(call) = call else {
+        let opens = |node: &&Node| OPENINGS.contains(&node.name.value.as_str());
+        let mut openings = node.children().iter().filter(opens);
+        let Some(first) = openings.next() else {
             let hint = "write call from=\"+79161112233\" to=\"100\"";
             self.report.error_hint(node.head(), "nobody calls in this test", hint);
             return None;
         };
-        let (from, to, script) = self.call(call)?;
+        for another in openings {
+            self.report.error(another.name.span, "a test has one call");
+        }
+        let (opening, script) = self.opening(first)?;
         let mut test = PlanTest {
             name: name.value,
             file: self.report.source.name.clone(),
             line: self.place(node).0,
             at: Date::constant(2026, 1, 12).at(12, 0, 0, 0),
-            from,
-            to,
+            opening,
+            script: script.name.clone(),
             customers: Vec::new(),
             other_orders: Vec::new(),
             crm: CrmState::default(),
@@ -246,53 +290,18 @@ impl Reader<'_, '_> {
             ahead: Vec::new(),
             steps: Vec::new(),
         };
-        for child in node.children() {
-            if child.name.value == "call" {
-                if child.name.span != call.name.span {
-                    self.report.error(child.name.span, "a test has one call");
-                }
-            } else {
-                self.line(child, &script, &mut test);
-            }
+        for child in node.children().iter().filter(|child| !opens(child)) {
+            self.line(child, &script, &mut test);
         }
-        let sets_up = |node: &Node| SET_UP.contains(&node.name.value.as_str());
+        self.needs_event(first, &script, &test);
+        let sets_up = |node: &Node| {
+            let name = node.name.value.as_str();
+            SET_UP.contains(&name) || OPENINGS.contains(&name)
+        };
         if node.children().iter().all(sets_up) {
             self.report.error_hint(node.head(), "nothing is tested", "write hears \"greeting\"");
         }
         Some(test)
-    }
-
-    fn call(&mut self, node: &Node) -> Option<(CallerId, String, Script)> {
-        self.known_props(node, &["from", "to"]);
-        let from = match node.prop("from") {
-            None => CallerId::Anonymous,
-            Some(value) => {
-                let text = self.text(value, "a telephone number")?;
-                match PhoneNumber::parse(&text.value, self.settings.region) {
-                    Some(number) => CallerId::Number(number),
-                    None if text.value == "anonymous" => CallerId::Anonymous,
-                    None => CallerId::Other(text.value),
-                }
-            }
-        };
-        let Some(to) = node.prop("to") else {
-            let hint = "write to=\"100\"";
-            self.report.error_hint(node.head(), "which number is called?", hint);
-            return None;
-        };
-        let to = self.text(to, "a number of the plan")?;
-        let dialled = match PhoneNumber::parse(&to.value, self.settings.region) {
-            Some(number) => Dialled::Public(number),
-            None => Dialled::Internal(to.value.clone()),
-        };
-        let entry = self.plan.numbers.get(&dialled);
-        let Some(script) = entry.and_then(|entry| self.plan.scripts.get(&entry.script)) else {
-            let known: Vec<String> = self.plan.numbers.keys().map(shown).collect();
-            let known = known.iter().map(String::as_str);
-            self.report.unknown(to.span, "number", &to.value, "not answered by the plan", known);
-            return None;
-        };
-        Some((from, to.value, Script::clone(script)))
     }
 
     fn line(&mut self, node: &Node, script: &Script, test: &mut PlanTest) {
@@ -410,63 +419,6 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn expect(&mut self, node: &Node, script: &Script) -> Option<Expectation> {
-        self.known_props(node, EXPECTED);
-        let due = self.parsed_prop(node, "due", values::moment);
-        if let (Some(value), None) = (node.prop("due"), node.prop("promise")) {
-            let hint = "write promise=\"callback-missed\" due=\"2026-11-30 11:00\"";
-            self.report.error_hint(value.span, "what is due then?", hint);
-            return None;
-        }
-        let property = node.props.iter().find(|(key, _)| key.value != "due");
-        let Some((key, value)) = property else {
-            let word = self.one_text(node, "waiting=\"…\", step=\"…\", promise=\"…\" or hangup")?;
-            if word.value == "hangup" {
-                return Some(Expectation::Hangup);
-            }
-            let known = ["hangup"];
-            self.report.unknown(word.span, "expectation", &word.value, "not known", known);
-            return None;
-        };
-        let text = self.text(value, "a name")?;
-        match key.value.as_str() {
-            "queued" => self.is_group(&text, script).then_some(Expectation::Queued(text.value)),
-            "waiting" => self.is_group(&text, script).then_some(Expectation::Waiting(text.value)),
-            "connected" => {
-                self.is_group(&text, script).then_some(Expectation::Connected(text.value))
-            }
-            "operator" => match text.value.parse() {
-                Ok(login) => Some(Expectation::Operator(login)),
-                Err(message) => {
-                    let message: String = message;
-                    self.report.error(text.span, message);
-                    None
-                }
-            },
-            "step" => {
-                let known = script.steps.keys().chain(script.menus.keys()).map(String::as_str);
-                self.defined(&text, "step or menu", known).then_some(Expectation::Step(text.value))
-            }
-            "promise" => match text.value.parse() {
-                Ok(kind) => Some(Expectation::Promise { kind, due }),
-                Err(message) => {
-                    let message: String = message;
-                    self.report.error(text.span, message);
-                    None
-                }
-            },
-            "language" => match text.value.parse() {
-                Ok(language) => Some(Expectation::Language(language)),
-                Err(message) => {
-                    let message: String = message;
-                    self.report.error(text.span, message);
-                    None
-                }
-            },
-            _ => None, // reported as an unknown property
-        }
-    }
-
     fn defined<'n>(
         &mut self,
         name: &Spanned<String>,
@@ -495,13 +447,6 @@ fn is_id(text: &str) -> bool {
         && text
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '/'))
-}
-
-fn shown(dialled: &Dialled) -> String {
-    match dialled {
-        Dialled::Public(number) => number.as_str().to_owned(),
-        Dialled::Internal(number) => number.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
+use crate::core::Command;
+use crate::core::event::CrmWrite;
 use crate::dialplan::Plan;
 use crate::dialplan::scenario::{Action, Expectation, Heard, PlanTest};
 use crate::domain::{CallFact, Language, LineOutcome, PromiseKind, RecordingId, Region, Visit};
@@ -64,7 +66,7 @@ pub fn run(
     catalogue: &Arc<Catalogue>,
     region: Region,
 ) -> Verdict {
-    let world = World::call(test, plan, catalogue, region);
+    let world = World::open(test, plan, catalogue, region);
     let mut observer = Observer { world, catalogue, since_key: 0, place: Place::default() };
     let failure = test.steps.iter().find_map(|step| {
         observer.take(&step.action).err().map(|why| Failure {
@@ -107,6 +109,11 @@ struct Said<'a> {
 
 impl Observer<'_, '_> {
     fn take(&mut self, action: &Action) -> Result<(), String> {
+        if self.world.begun.is_none() {
+            let note = Some(&self.world.note).filter(|note| !note.is_empty());
+            let why = note.map_or_else(String::new, |note| format!(": {note}"));
+            return Err(format!("the customer was not called{why}"));
+        }
         match action {
             Action::Hears(wanted) => wanted.iter().try_for_each(|heard| self.wait_to_hear(heard)),
             Action::HearsNot(unwanted) => {
@@ -142,9 +149,9 @@ impl Observer<'_, '_> {
                 self.world.hang_up();
                 Ok(())
             }
-            Action::Expect(expectation) => {
+            Action::Expect(all) => {
                 self.wait_for_quiet();
-                self.must_have_happened(expectation)
+                all.iter().try_for_each(|expectation| self.must_have_happened(expectation))
             }
         }
     }
@@ -243,6 +250,12 @@ impl Observer<'_, '_> {
                 self.world.language == Some(*wanted),
                 self.world.language.map(|language| format!("the language is {language}")),
             ),
+            Expectation::Called(wanted) => self.called(*wanted),
+            Expectation::Rating(_)
+            | Expectation::DoNotCall
+            | Expectation::OrderStatus(_)
+            | Expectation::Bonus(_)
+            | Expectation::Outcome(_) => self.kept(expectation),
         };
         match has_happened {
             true => Ok(()),
@@ -251,8 +264,46 @@ impl Observer<'_, '_> {
     }
 }
 
-/// What was promised, and until when; also the due times of other such promises, for the message.
+/// What outlives the call, and what came instead, for the message.
 impl Observer<'_, '_> {
+    fn kept(&self, expectation: &Expectation) -> (bool, Option<String>) {
+        let mut instead = None;
+        for command in &self.world.kept {
+            let (is_it, other) = match (expectation, command) {
+                (Expectation::Rating(wanted), Command::StoreRating { rating, .. }) => {
+                    (rating.score == *wanted, format!("the rating is {}", rating.score))
+                }
+                (Expectation::Outcome(wanted), Command::StoreAttempt(attempt)) => {
+                    let Some(outcome) = attempt.outcome else { continue };
+                    (outcome == *wanted, format!("the outcome is {outcome}"))
+                }
+                (Expectation::DoNotCall, Command::Forbid { .. }) => (true, String::new()),
+                (
+                    Expectation::OrderStatus(wanted),
+                    Command::WriteCrm { write: CrmWrite::OrderStatus { status, .. }, .. },
+                ) => (status == wanted, format!("the status is {status}")),
+                (
+                    Expectation::Bonus(wanted),
+                    Command::WriteCrm { write: CrmWrite::Bonus { points, .. }, .. },
+                ) => (points == wanted, format!("the bonus is {points}")),
+                _ => continue,
+            };
+            if is_it {
+                return (true, None);
+            }
+            instead = Some(other);
+        }
+        (false, instead)
+    }
+
+    fn called(&self, wanted: DateTime) -> (bool, Option<String>) {
+        let shown = |at: DateTime| at.strftime("%Y-%m-%d %H:%M").to_string();
+        let Some(begun) = self.world.begun else { return (false, None) };
+        let called = shown(begun.in_zone(&self.world.script.timezone).datetime());
+        (called == shown(wanted), Some(format!("the call was at {called}")))
+    }
+
+    /// Also the due times of other such promises.
     fn promised(&self, kind: PromiseKind, due: Option<DateTime>) -> (bool, Option<String>) {
         let dues = self.world.facts.iter().filter_map(|fact| match fact {
             CallFact::Promised { promise, due, .. } if *promise == kind => Some(due.as_str()),

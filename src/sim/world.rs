@@ -1,7 +1,9 @@
 //! A telephone, a CRM and a clock for one call through the hub.
 //!
+//! - `called`: the customer of the call does not call: we do
 //! - `others`: operators with their phones, and callers who wait before this one
 
+mod called;
 mod others;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,10 +13,11 @@ use uuid::Uuid;
 
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::dialplan::Plan;
-use crate::dialplan::scenario::{CrmState, PlanTest};
+use crate::dialplan::plan::Script;
+use crate::dialplan::scenario::{CrmState, Opening, PlanTest};
 use crate::domain::{
-    CallFact, CallId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId, Order, PlayId,
-    RecordingId, Region, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LegId, LookupId,
+    Order, PlayId, RecordingId, Region, RtpStatistics, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -32,6 +35,8 @@ pub(super) struct World<'t> {
     test: &'t PlanTest,
     hub: Hub,
     now: Timestamp,
+    /// By which the call goes.
+    pub(super) script: Arc<Script>,
     call: CallId,
     leg: LegId,
     plays: VecDeque<Play>,
@@ -41,8 +46,16 @@ pub(super) struct World<'t> {
     happenings: u64,
     /// Operators' phones that ring.
     ringing: Vec<LegId>,
+    /// The call whose customer the hub wants to dial.
+    attempted: Option<CallId>,
     /// What happened, in order.
     pub(super) facts: Vec<CallFact>,
+    /// What the call asked for that outlives it: ratings, outcomes, what is written into the CRM.
+    pub(super) kept: Vec<Command>,
+    /// When the customer called, or was called and picked up.
+    pub(super) begun: Option<Timestamp>,
+    /// What the ledger last noted.
+    pub(super) note: String,
     /// Of what was ordered to be played last.
     pub(super) language: Option<Language>,
     pub(super) has_ended: bool,
@@ -73,37 +86,49 @@ struct PendingLookup {
 }
 
 impl<'t> World<'t> {
-    /// The test's call, answered.
-    pub(super) fn call(
+    /// The test's call, picked up; or nobody was called, and `begun` says so.
+    pub(super) fn open(
         test: &'t PlanTest,
         plan: &Arc<Plan>,
         catalogue: &Arc<Catalogue>,
         region: Region,
     ) -> Self {
-        let zone = plan.answering(&test.to, region).map(|(script, _)| script.timezone.clone());
-        let at = zone.and_then(|zone| zone.to_ambiguous_zoned(test.at).compatible().ok());
-        let (call, leg) = (CallId(Uuid::from_u128(1)), LegId(Uuid::from_u128(2)));
+        let empty = || Arc::new(Script::named(&test.script));
+        let script = plan.scripts.get(&test.script).cloned().unwrap_or_else(empty);
+        let at = script.timezone.to_ambiguous_zoned(test.at).compatible().ok();
         let mut world = Self {
             test,
-            hub: Hub::new(others::with_lines(test, plan, region), catalogue.clone(), region, 0),
+            hub: Hub::new(others::with_lines(test, plan), catalogue.clone(), region, 0),
             now: at.as_ref().map_or(Timestamp::default(), Timestamp::from),
-            call,
-            leg,
+            script,
+            call: CallId(Uuid::from_u128(1)),
+            leg: LegId(Uuid::from_u128(2)),
             plays: VecDeque::new(),
             lookup: None,
             ahead: BTreeMap::new(),
             happenings: 0,
             ringing: Vec::new(),
+            attempted: None,
             facts: Vec::new(),
+            kept: Vec::new(),
+            begun: None,
+            note: String::new(),
             language: None,
             has_ended: false,
         };
         world.others_come();
-        if !test.events.is_empty() {
-            world.tell(Event::ShopEvents { events: test.events.clone() });
+        match &test.opening {
+            Opening::Call { from, to } => world.customer_calls(from.clone(), to.clone()),
+            Opening::Robot { .. } | Opening::Callback { .. } => world.customer_is_called(),
         }
-        let (dialled, caller) = (test.to.clone(), test.from.clone());
-        world.tell(Event::CallOffered {
+        world
+    }
+
+    fn customer_calls(&mut self, caller: CallerId, dialled: String) {
+        self.shop_tells();
+        let (call, leg) = (self.call, self.leg);
+        self.begun = Some(self.now);
+        self.tell(Event::CallOffered {
             call,
             leg,
             dialled,
@@ -112,8 +137,13 @@ impl<'t> World<'t> {
             is_near_phone: false,
             replaces: None,
         });
-        world.tell(Event::Confirmed { leg });
-        world
+        self.tell(Event::Confirmed { leg });
+    }
+
+    fn shop_tells(&mut self) {
+        if !self.test.events.is_empty() {
+            self.tell(Event::ShopEvents { events: self.test.events.clone() });
+        }
     }
 
     pub(super) fn press(&mut self, key: Key) {
@@ -236,18 +266,29 @@ impl<'t> World<'t> {
                 Command::Hangup { leg, by, reason } if leg == self.leg => self.end(by, reason),
                 Command::Hangup { leg, by, reason } => self.end_other(leg, by, reason),
                 Command::Reject { leg, .. } => self.has_ended |= leg == self.leg,
-                Command::Record { call, fact } if call == self.call => self.facts.push(fact),
+                Command::Record { call, fact } => self.note_fact(call, fact),
                 Command::StorePromise(promise) => {
                     stored.push(Event::PromiseStored { promise: promise.id });
                 }
                 Command::StoreAttempt(attempt) if attempt.outcome.is_none() => {
+                    self.attempted = Some(attempt.call);
                     let (promise, number) = (attempt.promise, attempt.number);
                     stored.push(Event::AttemptStored { promise, number });
                 }
-                Command::StoreRating { call, .. } => stored.push(Event::RatingStored { call }),
+                Command::StoreAttempt(ref attempt) => {
+                    self.kept.extend((attempt.call == self.call).then_some(command));
+                }
+                Command::StoreRating { call, .. } => {
+                    self.kept.extend((call == self.call).then_some(command));
+                    stored.push(Event::RatingStored { call });
+                }
+                Command::WriteCrm { call, .. } => {
+                    self.kept.extend((call == self.call).then_some(command));
+                }
+                Command::Forbid { .. } => self.kept.push(command),
+                Command::ShowPromise { promise, .. } => self.note = promise.note,
                 // Nothing of it is heard by the caller, or seen by the test.
-                Command::Record { .. }
-                | Command::Answer { .. }
+                Command::Answer { .. }
                 | Command::Ring { .. }
                 | Command::Probe { .. }
                 | Command::Unbridge { .. }
@@ -265,11 +306,7 @@ impl<'t> World<'t> {
                 | Command::RememberTip { .. }
                 | Command::StartMessage { .. }
                 | Command::StopMessage { .. }
-                | Command::StoreAttempt(_)
-                | Command::Forbid { .. }
-                | Command::ShopEventTaken { .. }
-                | Command::WriteCrm { .. }
-                | Command::ShowPromise { .. } => {}
+                | Command::ShopEventTaken { .. } => {}
             }
         }
         stored.into_iter().for_each(|event| self.tell(event));

@@ -18,7 +18,7 @@ impl Reader<'_, '_> {
             let trouble = "not answered by the plan";
             return self.report.unknown(name.span, "event", &name.value, trouble, known);
         }
-        let Some(phone) = test.from.number().cloned() else {
+        let Some(phone) = test.customer().cloned() else {
             let hint = "write call from=\"+79161112233\" to=\"100\"";
             return self.report.error_hint(node.head(), "an event needs a customer's number", hint);
         };

@@ -43,9 +43,10 @@ test "known client" {
         )
         .unwrap();
     let test = &tests[0];
-    assert_eq!((test.name.as_str(), test.line, test.to.as_str()), ("known client", 2, "100"));
+    assert_eq!((test.name.as_str(), test.line), ("known client", 2));
+    let Opening::Call { from, to } = &test.opening else { panic!("{:?}", test.opening) };
+    assert_eq!((from.full(), to.as_str()), ("+79161112233", "100"));
     assert_eq!(test.at.to_string(), "2026-11-23T12:30:00");
-    assert_eq!(test.from.full(), "+79161112233");
     assert_eq!(test.crm, CrmState::Slow { ms: 5_000 });
     let anna = &test.customers[0];
     assert_eq!((anna.points, anna.vip, anna.balance), (Some(120), true, Some(Money(1_050))));
@@ -62,20 +63,17 @@ test "known client" {
     ];
     assert_eq!(test.steps[0].action, Action::Hears(heard));
     let event = &test.events[0];
-    assert_eq!(
-        (event.name.as_str(), event.phone.as_str()),
-        ("order.item-not-found", test.from.full())
-    );
+    assert_eq!((event.name.as_str(), event.phone.as_str()), ("order.item-not-found", from.full()));
     assert_eq!((event.values["order"].as_str(), event.values["sum"].as_str()), ("48-15", "999"));
     assert_eq!((test.steps[0].line, test.steps[0].column), (11, 5));
     assert_eq!(test.steps[1].text, "hears-not \"goodbye\"");
     let key = |c: char| Key::try_from(c).unwrap();
     assert_eq!(test.steps[2].action, Action::Press(key('4')));
     assert_eq!(test.steps[3].action, Action::Enter("4815#".chars().map(key).collect()));
-    assert_eq!(test.steps[5].action, Action::Expect(Expectation::Step("main".into())));
+    assert_eq!(test.steps[5].action, Action::Expect(vec![Expectation::Step("main".into())]));
     let due = Some(Date::constant(2026, 11, 30).at(11, 0, 0, 0));
     let promised = Expectation::Promise { kind: PromiseKind::CallbackOrdered, due };
-    assert_eq!(test.steps[7].action, Action::Expect(promised));
+    assert_eq!(test.steps[7].action, Action::Expect(vec![promised]));
     assert_eq!(test.steps.len(), 11);
 }
 
@@ -169,9 +167,9 @@ test "line" {
     let group = || "support".to_owned();
     let expected = [
         Action::Wait { ms: 70_000 },
-        Action::Expect(Expectation::Waiting(group())),
-        Action::Expect(Expectation::Connected(group())),
-        Action::Expect(Expectation::Operator("boris".parse().unwrap())),
+        Action::Expect(vec![Expectation::Waiting(group())]),
+        Action::Expect(vec![Expectation::Connected(group())]),
+        Action::Expect(vec![Expectation::Operator("boris".parse().unwrap())]),
     ];
     assert_eq!(actions, expected.iter().collect::<Vec<_>>());
 }
@@ -196,5 +194,85 @@ fn mistakes_about_operators_are_named_at_their_place() {
         let found = parse(&test).unwrap_err();
         assert!(found.iter().any(|found| found.starts_with(expected)), "{line}: {found:#?}");
         assert_eq!(found.len(), 1, "{line}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_test_tells_which_robot_or_operator_calls_whom_and_what_comes_of_it() {
+    let tests = parse(
+        r##"
+test "rating" {
+    robot "rating" to="8 916 111-22-33" plan="hotline-en"
+    press "2"
+    expect rating=2 promise="callback-low-rating" due="2026-11-23 12:30" do-not-call hangup
+}
+test "missed" {
+    callback "callback-missed" to="+79161112233" group="support"
+    expect outcome="voicemail-suspected" bonus=50 order-status="confirmed"
+    expect called="2026-11-24 10:00"
+}
+test "incident" {
+    event "order.delayed" order="48-15"
+    callback "incident" to="+79161112233"
+    hears "callback-incident"
+}
+"##,
+    )
+    .unwrap();
+    let anna = || PhoneNumber::parse("+79161112233", crate::domain::Region::default()).unwrap();
+    let robot = Opening::Robot { name: "rating".into(), to: anna() };
+    assert_eq!((&tests[0].opening, tests[0].script.as_str()), (&robot, "hotline-en"));
+    let due = Some(Date::constant(2026, 11, 23).at(12, 30, 0, 0));
+    let expected = vec![
+        Expectation::Rating(2),
+        Expectation::Promise { kind: PromiseKind::CallbackLowRating, due },
+        Expectation::DoNotCall,
+        Expectation::Hangup,
+    ];
+    assert_eq!(tests[0].steps[1].action, Action::Expect(expected));
+    let callback = |kind, group| Opening::Callback { kind, group, to: anna() };
+    let missed = callback(PromiseKind::CallbackMissed, Some("support".into()));
+    assert_eq!((&tests[1].opening, tests[1].script.as_str()), (&missed, "hotline"));
+    let expected = vec![
+        Expectation::Outcome(CallOutcome::VoicemailSuspected),
+        Expectation::Bonus(50),
+        Expectation::OrderStatus("confirmed".into()),
+    ];
+    assert_eq!(tests[1].steps[0].action, Action::Expect(expected));
+    let called = Expectation::Called(Date::constant(2026, 11, 24).at(10, 0, 0, 0));
+    assert_eq!(tests[1].steps[1].action, Action::Expect(vec![called]));
+    assert_eq!(tests[2].opening, callback(PromiseKind::Incident, None));
+    assert_eq!(tests[2].events[0].phone, anna());
+}
+
+#[test]
+fn mistakes_about_calls_of_ours_are_named_at_their_place() {
+    for (lines, expected) in [
+        (
+            "robot \"ratin\" to=\"+79161112233\"",
+            "3:7 survey or robot \"ratin\" is not defined; did you mean \"rating\"?",
+        ),
+        ("robot \"rating\"", "3:1 who is called?"),
+        ("robot \"rating\" to=\"100\"", "3:19 \"100\" is not a telephone number"),
+        (
+            "robot \"rating\" to=\"+79161112233\" plan=\"hotlin\"",
+            "3:39 file \"hotlin\" is not defined; did you mean \"hotline\"?",
+        ),
+        ("robot \"low-balance\" to=\"+79161112233\"", "3:1 what happened in the shop?"),
+        ("callback \"incident\" to=\"+79161112233\"", "3:1 what happened in the shop?"),
+        ("callback \"reminder\" to=\"+79161112233\"", "3:10 robots make these calls"),
+        ("robot \"rating\" to=\"+79161112233\"\ncall to=\"100\"", "4:1 a test has one call"),
+        ("robot \"rating\" to=\"+79161112233\"\nexpect rating=6", "4:15 a rating is 1 to 5"),
+        (
+            "robot \"rating\" to=\"+79161112233\"\nexpect outcome=\"voicemail\"",
+            "4:16 \"voicemail\" is not an outcome of a call",
+        ),
+        (
+            "robot \"rating\" to=\"+79161112233\"\nexpect hangpu",
+            "4:8 expectation \"hangpu\" is not known; did you mean \"hangup\"?",
+        ),
+    ] {
+        let found = parse(&format!("\ntest \"x\" {{\n{lines}\nhangs-up\n}}\n")).unwrap_err();
+        assert_eq!(found, [expected], "{lines}");
     }
 }

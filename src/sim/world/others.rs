@@ -13,7 +13,7 @@ use crate::dialplan::plan::{Block, Dialled, Entry, Script, Statement};
 use crate::dialplan::scenario::{PlanTest, Presence, TestOperator};
 use crate::domain::{
     Attendance, CallId, CallerId, EndReason, EndedBy, LegId, Login, Operator, PhoneState, PlayId,
-    Region, RingOutcome, RtpStatistics, Timestamp,
+    RingOutcome, RtpStatistics, Timestamp,
 };
 
 /// Why busy operators take no call; nobody hears it.
@@ -22,11 +22,9 @@ const BUSY: &str = "busy";
 const FIRST_ID: u128 = 1_000;
 
 /// The plan, with a number for each line in which others wait: they need not walk to it.
-pub(super) fn with_lines(test: &PlanTest, plan: &Arc<Plan>, region: Region) -> Arc<Plan> {
-    let Some((script, _)) = plan.answering(&test.to, region).filter(|_| !test.ahead.is_empty())
-    else {
-        return plan.clone();
-    };
+pub(super) fn with_lines(test: &PlanTest, plan: &Arc<Plan>) -> Arc<Plan> {
+    let script = plan.scripts.get(&test.script).filter(|_| !test.ahead.is_empty());
+    let Some(script) = script else { return plan.clone() };
     let mut script = Script::clone(script);
     let mut plan = Plan::clone(plan);
     for (group, _) in &test.ahead {
@@ -102,6 +100,9 @@ impl World<'_> {
         match what {
             Happening::Answers { phone } => {
                 self.ringing.retain(|leg| *leg != phone);
+                if phone == self.leg {
+                    self.begun = Some(self.now);
+                }
                 self.tell(Event::Answered { leg: phone });
             }
             Happening::Frees { operator } => {
@@ -123,6 +124,7 @@ impl World<'_> {
             Destination::Operator(login) => {
                 self.test.operators.iter().find(|operator| operator.login == *login)
             }
+            Destination::Number { .. } if self.dials_customer(dial) => return,
             Destination::Number { .. } => None,
         };
         let Some(operator) = operator else {
