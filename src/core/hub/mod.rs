@@ -201,7 +201,14 @@ impl Hub {
             Event::PromisesRemembered { promises, called } => {
                 self.with_ledger(now, |l, wall, acts| l.remember(wall, promises, called, acts));
             }
-            Event::PromiseStored { promise } => self.promise_stored(now, promise, out),
+            Event::PromiseStored { promise } => {
+                self.with_ledger(now, |l, wall, acts| l.stored(wall, promise, acts));
+                self.may_speak_of(now, promise, out);
+            }
+            Event::PromiseRepeated { promise } => {
+                self.with_ledger(now, |l, wall, acts| l.repeated(wall, promise, acts));
+                self.may_speak_of(now, promise, out);
+            }
             Event::AttemptStored { promise, number } => {
                 self.with_ledger(now, |l, wall, acts| {
                     l.attempt_stored(wall, promise, number, acts);

@@ -56,13 +56,12 @@ impl Hub {
     }
 
     /// A promise is in the database: who waited to hear of it does.
-    pub(super) fn promise_stored(
+    pub(super) fn may_speak_of(
         &mut self,
         now: Timestamp,
         promise: PromiseId,
         out: &mut Vec<Command>,
     ) {
-        self.with_ledger(now, |ledger, wall, acts| ledger.stored(wall, promise, acts));
         if let Some(call) = self.unspoken.remove(&promise) {
             self.with(call, now, out, |entry, out| entry.flow.on_deed_done(now, out));
         }
