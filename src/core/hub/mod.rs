@@ -91,8 +91,8 @@ pub struct Hub {
     callbacks: BTreeMap<PromiseId, CallId>,
     /// Calls that wait for their promise to be stored, to speak of it.
     unspoken: BTreeMap<PromiseId, CallId>,
-    /// Calls that leave a message.
-    messages: BTreeSet<CallId>,
+    /// Messages that are being left, or whose file is not closed yet, and what they belong to.
+    messages: BTreeMap<CallId, Option<PromiseId>>,
     aftermath: Aftermath,
     is_draining: bool,
 }
@@ -125,7 +125,7 @@ impl Hub {
             promise_acts,
             callbacks: BTreeMap::new(),
             unspoken: BTreeMap::new(),
-            messages: BTreeSet::new(),
+            messages: BTreeMap::new(),
             aftermath: Aftermath::default(),
             is_draining: false,
         }
