@@ -6,7 +6,8 @@
 //! - `whisper`: what operators are told by a voice
 //! - `talk`: a caller and an operator hear each other: hold, the end, a broken connection
 //! - `desk`: an operator's phone calls: colleagues, and the codes of `codes`
-//! - `outbound`: our calls to customers: robots, and operators who call back
+//! - `callbacks`: operators call customers back
+//! - `outbound`: the phones of customers whom robots or operators call
 //! - `promises`: what calls promise, and how the ledger has it kept
 //! - `aftermath`: what follows when a conversation is over
 //! - `recording`: conversations are written down
@@ -16,6 +17,7 @@
 //! - `ids`, `tips`, `today`: identifiers; which tips were heard; the figures of the day
 
 mod aftermath;
+mod callbacks;
 mod calls;
 mod codes;
 mod desk;
