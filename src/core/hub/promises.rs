@@ -195,7 +195,7 @@ impl Hub {
     ) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let rating = match &mut entry.outbound {
-            Some(Outbound { promise, about, .. }) => {
+            Some(Outbound { promise, about, robot: Some(_), .. }) => {
                 about.rating = Some(score);
                 let (promise, about) = (*promise, about.clone());
                 self.with_ledger(now, |ledger, _, acts| ledger.rated(promise, score, acts));
@@ -209,7 +209,8 @@ impl Hub {
                     topic: about.topic,
                 }
             }
-            None => {
+            // Who talks with an operator rates this conversation, whoever called.
+            Some(Outbound { robot: None, .. }) | None => {
                 let (operator, group) = self.aftermath.rated(call);
                 Rating {
                     survey,
