@@ -93,8 +93,8 @@ pub struct Hub {
     callbacks: BTreeMap<PromiseId, CallId>,
     /// Calls that wait for their promise to be stored, to speak of it.
     unspoken: BTreeMap<PromiseId, CallId>,
-    /// Calls that leave a message.
-    messages: BTreeSet<CallId>,
+    /// Messages that are being left, or whose file is not closed yet, and what they belong to.
+    messages: BTreeMap<CallId, Option<PromiseId>>,
     aftermath: Aftermath,
     is_draining: bool,
 }
@@ -127,7 +127,7 @@ impl Hub {
             promise_acts,
             callbacks: BTreeMap::new(),
             unspoken: BTreeMap::new(),
-            messages: BTreeSet::new(),
+            messages: BTreeMap::new(),
             aftermath: Aftermath::default(),
             is_draining: false,
         }
@@ -203,7 +203,14 @@ impl Hub {
             Event::PromisesRemembered { promises, called } => {
                 self.with_ledger(now, |l, wall, acts| l.remember(wall, promises, called, acts));
             }
-            Event::PromiseStored { promise } => self.promise_stored(now, promise, out),
+            Event::PromiseStored { promise } => {
+                self.with_ledger(now, |l, wall, acts| l.stored(wall, promise, acts));
+                self.may_speak_of(now, promise, out);
+            }
+            Event::PromiseRepeated { promise } => {
+                self.with_ledger(now, |l, wall, acts| l.repeated(wall, promise, acts));
+                self.may_speak_of(now, promise, out);
+            }
             Event::AttemptStored { promise, number } => {
                 self.with_ledger(now, |l, wall, acts| {
                     l.attempt_stored(wall, promise, number, acts);
