@@ -11,35 +11,48 @@ pub struct Heard {
     pub formats: &'static [(&'static str, Format)],
 }
 
+// What a line says by itself. The lists below tell which part of a group needs which recordings.
+pub const ALL_BUSY: &str = "phrase/all-busy";
+pub const OPERATOR_LOST: &str = "phrase/operator-lost";
+pub const YOUR_PLACE: &str = "phrase/your-place";
+pub const YOU_ARE_NEXT: &str = "phrase/you-are-next";
+pub const WAIT_ABOUT: &str = "phrase/wait-about";
+pub const WAIT_UNDER_A_MINUTE: &str = "phrase/wait-under-a-minute";
+pub const RECORDING_REFUSED: &str = "phrase/recording-refused";
+pub const OFFER_CALLBACK: &str = "phrase/offer-callback";
+pub const CALLBACK_NUMBER: &str = "phrase/callback-number";
+pub const ENTER_PHONE: &str = "phrase/enter-phone";
+pub const YOU_ENTERED: &str = "phrase/you-entered";
+pub const PRESS_1_IF_RIGHT: &str = "phrase/press-1-if-right";
+pub const CALLBACK_PROMISED: &str = "phrase/callback-promised";
+pub const STILL_BUSY: &str = "phrase/still-busy";
+
 /// In any line.
-pub const LINE: Heard =
-    Heard { recordings: &["phrase/all-busy", "phrase/operator-lost"], formats: &[] };
+pub const LINE: Heard = Heard { recordings: &[ALL_BUSY, OPERATOR_LOST], formats: &[] };
 
 /// `tell "place"`
-pub const PLACE: Heard = Heard {
-    recordings: &["phrase/your-place", "phrase/you-are-next"],
-    formats: &[("the place", Format::Number)],
-};
+pub const PLACE: Heard =
+    Heard { recordings: &[YOUR_PLACE, YOU_ARE_NEXT], formats: &[("the place", Format::Number)] };
 
 /// `tell "estimate"`
 pub const ESTIMATE: Heard = Heard {
-    recordings: &["phrase/wait-about", "phrase/wait-under-a-minute"],
+    recordings: &[WAIT_ABOUT, WAIT_UNDER_A_MINUTE],
     formats: &[("the estimate", Format::Duration)],
 };
 
 /// `record refuse-key="9"`
-pub const REFUSAL: Heard = Heard { recordings: &["phrase/recording-refused"], formats: &[] };
+pub const REFUSAL: Heard = Heard { recordings: &[RECORDING_REFUSED], formats: &[] };
 
 /// `offer-callback`
 pub const CALLBACK: Heard = Heard {
     recordings: &[
-        "phrase/offer-callback",
-        "phrase/callback-number",
-        "phrase/enter-phone",
-        "phrase/you-entered",
-        "phrase/press-1-if-right",
-        "phrase/callback-promised",
-        "phrase/still-busy",
+        OFFER_CALLBACK,
+        CALLBACK_NUMBER,
+        ENTER_PHONE,
+        YOU_ENTERED,
+        PRESS_1_IF_RIGHT,
+        CALLBACK_PROMISED,
+        STILL_BUSY,
     ],
     formats: &[("the number", Format::Digits)],
 };

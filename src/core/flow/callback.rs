@@ -2,6 +2,7 @@
 //! answer the caller stays in the line, and an operator's answer ends the questions.
 
 use crate::dialplan::plan::{Block, Due, Statement};
+use crate::dialplan::waiting;
 use crate::domain::{CallFact, Key, PhoneNumber, PromiseKind, Timestamp};
 use crate::speech::{self, Format, Value};
 
@@ -67,16 +68,16 @@ impl Flow {
     ) {
         self.cut(out);
         let spoken = match &question {
-            Question::ThisNumber(_) => vec![self.sentence("phrase/callback-number")],
-            Question::WhichNumber { .. } => vec![self.sentence("phrase/enter-phone")],
+            Question::ThisNumber(_) => vec![self.sentence(waiting::CALLBACK_NUMBER)],
+            Question::WhichNumber { .. } => vec![self.sentence(waiting::ENTER_PHONE)],
             Question::IsItRight { typed, .. } => {
                 let language = self.knowledge.language;
                 let today = self.today(now);
                 let value = Value::Text(typed.clone());
                 let digits =
                     speech::speak(language, Format::Digits, &value, today, &self.setting.catalogue);
-                let you_entered = self.sentence("phrase/you-entered");
-                vec![you_entered, digits.ok(), self.sentence("phrase/press-1-if-right")]
+                let you_entered = self.sentence(waiting::YOU_ENTERED);
+                vec![you_entered, digits.ok(), self.sentence(waiting::PRESS_1_IF_RIGHT)]
             }
         };
         let Waiting::Line(stay) = &mut self.waiting else { return };
@@ -160,7 +161,7 @@ impl Flow {
         }
         stay.comfort.on_heard(now);
         self.cut(out);
-        let still_busy = self.sentence("phrase/still-busy");
+        let still_busy = self.sentence(waiting::STILL_BUSY);
         self.play_if_recorded(still_busy, now, out);
     }
 
@@ -172,7 +173,7 @@ impl Flow {
         self.record_promise(PromiseKind::CallbackFromLine, due, Some(number.clone()), out);
         self.requests.push(LineRequest::Callback { number, group, due });
         self.cut(out);
-        let promised = Statement::Say(vec![recording("phrase/callback-promised")]);
+        let promised = Statement::Say(vec![recording(waiting::CALLBACK_PROMISED)]);
         self.enter(Activity::Walk, Block::from([promised, Statement::Hangup]));
         self.waiting = until_stored(now);
     }

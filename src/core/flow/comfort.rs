@@ -11,6 +11,7 @@
 
 use crate::core::acd::Estimate;
 use crate::dialplan::plan::Group;
+use crate::dialplan::waiting;
 use crate::domain::{RecordingId, Timestamp};
 use crate::speech::{self, Format, Spoken, Value};
 
@@ -183,7 +184,7 @@ impl Flow {
                 }
             }
             Some(Word::Offer) => {
-                let offer = self.sentence("phrase/offer-callback");
+                let offer = self.sentence(waiting::OFFER_CALLBACK);
                 self.play_if_recorded(offer, now, out);
             }
             Some(Word::Tone) => self.tone(now, out),
@@ -212,7 +213,7 @@ impl Flow {
         let told_minutes = stay.told_minutes;
         let mut said = Spoken::default();
         if asked == Word::Welcome {
-            append(&mut said, self.sentence("phrase/all-busy"));
+            append(&mut said, self.sentence(waiting::ALL_BUSY));
         }
         if tell.is_some_and(|tell| tell.place) {
             append(&mut said, self.place(outlook.place, now));
@@ -231,21 +232,21 @@ impl Flow {
 
     fn place(&self, place: usize, now: Timestamp) -> Option<Spoken> {
         if place <= 1 {
-            return self.sentence("phrase/you-are-next");
+            return self.sentence(waiting::YOU_ARE_NEXT);
         }
         let number = Value::Number(i64::try_from(place).ok()?);
-        self.sentence_with("phrase/your-place", Format::Number, &number, now)
+        self.sentence_with(waiting::YOUR_PLACE, Format::Number, &number, now)
     }
 
     /// Above an hour, in whole hours.
     fn estimate(&self, minutes: u64, now: Timestamp) -> Option<Spoken> {
         if minutes <= 1 {
-            return self.sentence("phrase/wait-under-a-minute");
+            return self.sentence(waiting::WAIT_UNDER_A_MINUTE);
         }
         let minutes =
             if minutes > MINUTES_MAX { minutes.next_multiple_of(MINUTES_MAX) } else { minutes };
         let duration = Value::Duration(minutes * 60);
-        self.sentence_with("phrase/wait-about", Format::Duration, &duration, now)
+        self.sentence_with(waiting::WAIT_ABOUT, Format::Duration, &duration, now)
     }
 
     fn sentence_with(

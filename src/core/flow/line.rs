@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::core::acd::{Estimate, Joined};
 use crate::dialplan::plan::{Block, Group, Script, Text};
+use crate::dialplan::waiting;
 use crate::domain::{
     CallFact, EndReason, EndedBy, Key, Login, PhoneNumber, RecordingId, Timestamp,
 };
@@ -240,7 +241,7 @@ impl Flow {
         let Waiting::Talking(talk) = &self.waiting else { return };
         let group = talk.group.clone();
         self.cut(out);
-        self.say_in_any_case(&[recording("phrase/operator-lost")], now, out);
+        self.say_in_any_case(&[recording(waiting::OPERATOR_LOST)], now, out);
         match group {
             Some(group) => {
                 let comfort = Comfort::in_line_again(now, &group);
@@ -333,7 +334,7 @@ impl Flow {
         if refuses == Some(key) {
             self.requests.push(LineRequest::RefuseRecording);
             self.cut(out);
-            let refused = self.sentence("phrase/recording-refused");
+            let refused = self.sentence(waiting::RECORDING_REFUSED);
             self.play_if_recorded(refused, now, out);
         } else if let Waiting::Line(_) = &self.waiting
             && group.offer_callback.is_some_and(|offer| offer.key == key)
