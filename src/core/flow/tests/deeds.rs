@@ -130,6 +130,7 @@ fn rated() -> Scene {
         ring_ms: 0,
         at_once: 1,
         per_second: 1,
+        loyalty: None,
         identity: Default::default(),
     };
     let ask = Statement::Rate { survey: "rating".to_owned() };
