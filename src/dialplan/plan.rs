@@ -41,6 +41,15 @@ impl Plan {
         Some((script, script.entries.get(*block)?))
     }
 
+    /// Whether robots or operators are to call customers.
+    pub fn calls_customers(&self) -> bool {
+        self.scripts.values().any(|script| {
+            !(script.robots.is_empty()
+                && script.incidents.is_empty()
+                && script.callbacks.is_empty())
+        })
+    }
+
     /// The group of this name; if several files have one, that of the first file.
     pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
         self.scripts.values().find_map(|script| script.groups.get(name))
