@@ -40,9 +40,10 @@ pub struct Promises {
 }
 
 impl Promises {
-    /// `safe` is told what is in the database.
-    pub fn new(store: Store, safe: mpsc::Sender<Stored>) -> Self {
+    /// `safe` is told what is in the database. What comes of a rehearsal is marked so.
+    pub fn new(store: Store, safe: mpsc::Sender<Stored>, is_rehearsal: bool) -> Self {
         let writer = store.promise_writer(safe);
+        writer.set_rehearsal(is_rehearsal);
         Self { store, writer, news: Arc::default(), writes: Arc::default() }
     }
 

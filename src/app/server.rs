@@ -93,7 +93,7 @@ impl Server {
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
         let (safe, stored) = mpsc::channel(EVENTS_MAX);
-        let promises = Promises::new(store.clone(), safe);
+        let promises = Promises::new(store.clone(), safe, rehearsal.is_some());
         let wall = Wall { clock, calendar };
         let intake = intake(&config, store.clone(), wall, promises.clone());
         let web =
@@ -122,6 +122,7 @@ impl Server {
         let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
         let calls = store.writer();
+        calls.set_rehearsal(rehearsal.is_some());
         let outputs = Outputs {
             sip: stack.handle(),
             media: engine.handle(),

@@ -4,10 +4,24 @@
 //!
 //! - `shop`: the server with its provider and its plan
 //! - `ratings`: the robot, and the human who follows a low rating
+//! - `line`: callers who are called back instead of waiting
+//! - `outcomes`: what networks answer, and which trunk is asked next
+//! - `campaign`: a robot with many customers
+//! - `incidents`: what goes wrong in the shop; points, messages
+//! - `clock`: rehearsals
+//! - `death`: the server is killed
+//! - `tone`: how much of what was heard is a tone
 
+mod campaign;
+mod clock;
+mod death;
+mod incidents;
+mod line;
+mod outcomes;
 mod ratings;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod tone;
 
 use support::house;

@@ -59,7 +59,10 @@ impl House {
     /// The same with a plan of its own.
     pub async fn of_plan(at_work: &[&str], setup: Setup) -> Self {
         // A pair of ports rests for five seconds after each call.
-        let mut server = Server::prepare(&Setup { rtp_ports: 2_000, ..setup });
+        let mut server = Server::prepare(&Setup { rtp_ports: 2_000, ..setup.clone() });
+        if !setup.customers.is_empty() || !setup.orders.is_empty() {
+            server.import(&setup.customers, &setup.orders);
+        }
         let database = DatabaseUrl::Sqlite(server.path("allo.db"));
         let store = Store::open(&database).await.unwrap();
         for person in PEOPLE {
@@ -169,7 +172,7 @@ pub fn extension_of(login: &str) -> &'static str {
     PEOPLE.iter().find(|person| person.0 == login).expect("one of the people").1
 }
 
-fn voices() -> Vec<u32> {
+pub fn voices() -> Vec<u32> {
     PEOPLE.iter().map(|person| person.3).chain([CUSTOMER_HZ, OTHER_CUSTOMER_HZ]).collect()
 }
 

@@ -102,12 +102,17 @@ impl Server {
         fs::rename(new, self.path(name)).unwrap();
     }
 
+    /// Imports CSV files into the CRM; an empty one is none.
     pub fn import(&self, customers: &str, orders: &str) {
-        self.write("customers.csv", customers);
-        self.write("orders.csv", orders);
-        let (customers, orders) = (self.path("customers.csv"), self.path("orders.csv"));
-        let arguments =
-            ["crm", "import", "--customers", text(&customers), "--orders", text(&orders)];
+        let mut arguments = vec!["crm".to_owned(), "import".to_owned()];
+        for (name, rows) in [("customers", customers), ("orders", orders)] {
+            if !rows.is_empty() {
+                let file = format!("{name}.csv");
+                self.write(&file, rows);
+                arguments.extend([format!("--{name}"), text(&self.path(&file)).to_owned()]);
+            }
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let output = self.allo(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -117,6 +122,11 @@ impl Server {
         let mut command = Command::new(ALLO);
         command.args(arguments).arg("--config").arg(self.path("allo.toml"));
         command.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The arguments of the next start.
+    pub fn serve_with(&mut self, arguments: Vec<String>) {
+        self.arguments = arguments;
     }
 
     /// Starts the server and waits until `/health` says 200.
@@ -216,8 +226,25 @@ impl Drop for Server {
 
 /// Status and body of a GET.
 pub async fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(address, &format!("GET {path}"), "", "").await
+}
+
+/// Status and body of a POST with JSON.
+pub async fn post(address: SocketAddr, path: &str, json: &str) -> io::Result<(u16, String)> {
+    let length = json.len();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    ask(address, &format!("POST {path}"), &headers, json).await
+}
+
+async fn ask(
+    address: SocketAddr,
+    what: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n{body}");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

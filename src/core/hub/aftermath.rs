@@ -25,6 +25,8 @@ struct Past {
     open: u32,
     is_over: bool,
     is_rated: bool,
+    /// The customer was called about a low rating: nobody is asked how that was.
+    was_about_rating: bool,
     /// Whom the customer talked with last.
     operator: Login,
     group: Option<String>,
@@ -67,6 +69,7 @@ impl Hub {
         let (script, timezone) = (entry.flow.script().clone(), entry.flow.customer_timezone());
         let group = entry.group().map(|group| group.name.clone());
         let promise = entry.outbound.as_ref().map(|outbound| outbound.promise);
+        let kind = entry.outbound.as_ref().map(|outbound| outbound.kind);
         let (past_group, by) = (group.clone(), operator.clone());
         let past = self.aftermath.0.entry(call).or_insert_with(|| Past {
             script,
@@ -75,6 +78,7 @@ impl Hub {
             open: 0,
             is_over: false,
             is_rated: false,
+            was_about_rating: kind == Some(PromiseKind::CallbackLowRating),
             operator: by.clone(),
             group: past_group,
             last: None,
@@ -98,9 +102,10 @@ impl Hub {
 
     /// The surveys of the plan that want to know of this conversation.
     fn ask_for_ratings(&mut self, now: Timestamp, call: CallId) {
-        let Some(past) = self.aftermath.take_finished(call).filter(|past| !past.is_rated) else {
+        let Some(past) = self.aftermath.take_finished(call) else { return };
+        if past.is_rated || past.was_about_rating {
             return;
-        };
+        }
         let Some(last) = past.last else { return };
         let surveys = past.script.robots.values().filter(|robot| match &robot.trigger {
             Trigger::Conversation { talk_at_least_ms, groups } => {

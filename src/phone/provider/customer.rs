@@ -1,6 +1,7 @@
 //! One call to a number of the provider: its signalling, its audio and its script, on a task of its
 //! own.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(super) struct Customer {
     heard: usize,
     /// Those that were heard, whole or cut.
     recordings: Vec<RecordingId>,
+    /// Tones that were heard.
+    tones: BTreeSet<u32>,
     was_up: bool,
     is_over: bool,
 }
@@ -57,6 +60,7 @@ impl Customer {
             sends_audio: script.sends_audio,
             voice_hz: script.early_tone_hz(),
             listens_for: script.listens_for.clone(),
+            listens_for_hz: script.listens_for_hz.clone(),
             keeps_audio: script.keeps_audio,
             ..AudioOptions::default()
         };
@@ -85,6 +89,7 @@ impl Customer {
             resumes_at: Duration::ZERO,
             heard: 0,
             recordings: Vec::new(),
+            tones: BTreeSet::new(),
             was_up: false,
             is_over: false,
         })
@@ -161,6 +166,9 @@ impl Customer {
         if let PhoneEvent::RecordingHeard { recording, .. } = what {
             self.recordings.push(recording.clone());
         }
+        if let PhoneEvent::ToneBegan { hz } = what {
+            self.tones.insert(*hz);
+        }
         self.book.tell(self.call, at, what);
     }
 
@@ -198,6 +206,8 @@ impl Customer {
                     };
                     self.heard += place + 1;
                 }
+                Step::HearTone(hz) if !self.tones.contains(hz) => return,
+                Step::HearTone(_) => {}
                 Step::Press(key) => {
                     self.audio.press(*key, KeyBy::Event);
                     self.resumes_at = now + KEY_PACE;

@@ -38,6 +38,8 @@ pub enum Step {
     Wait(Duration),
     /// Until this recording has ended, whole or cut; it must be one of those listened for.
     Hear(RecordingId),
+    /// Until this tone is heard; it must be one of those listened for.
+    HearTone(u32),
     /// By RFC 4733.
     Press(Key),
     /// A tone, in Hz, or silence.
@@ -53,7 +55,9 @@ pub struct Script {
     pub steps: VecDeque<Step>,
     /// Recordings that are told when they end; see [`Script::listening_for`].
     pub listens_for: Vec<Recording>,
-    /// Whether audio is kept; without it a call costs little. It isn't unless recordings are
+    /// Tones that are told when they begin, in Hz; see [`Script::listening_for_tones`].
+    pub listens_for_hz: Vec<u32>,
+    /// Whether audio is kept; without it a call costs little. It isn't unless something is
     /// listened for or [`Script::keeping_audio`] asks for it.
     pub keeps_audio: bool,
     /// Whether silence is sent while nothing is said; it is unless said otherwise.
@@ -92,6 +96,7 @@ impl Script {
             then,
             steps: VecDeque::new(),
             listens_for: Vec::new(),
+            listens_for_hz: Vec::new(),
             keeps_audio: false,
             sends_audio: true,
         }
@@ -108,6 +113,13 @@ impl Script {
     #[must_use]
     pub fn listening_for(mut self, recordings: Vec<Recording>) -> Self {
         (self.listens_for, self.keeps_audio) = (recordings, true);
+        self
+    }
+
+    /// Listens for these tones, at least 100 Hz apart.
+    #[must_use]
+    pub fn listening_for_tones(mut self, hz: Vec<u32>) -> Self {
+        (self.listens_for_hz, self.keeps_audio) = (hz, true);
         self
     }
 
@@ -132,6 +144,11 @@ impl Script {
     #[must_use]
     pub fn hear(self, recording: RecordingId) -> Self {
         self.step(Step::Hear(recording))
+    }
+
+    #[must_use]
+    pub fn hear_tone(self, hz: u32) -> Self {
+        self.step(Step::HearTone(hz))
     }
 
     #[must_use]

@@ -42,6 +42,8 @@ pub struct TakenCall {
     pub first_audio: Option<Instant>,
     /// The recordings that were listened for, when each ended, and whether it was whole.
     pub heard: Vec<(RecordingId, Instant, bool)>,
+    /// The tones that were listened for, and when each began.
+    pub tones_heard: Vec<(u32, Instant)>,
     pub keys_heard: Vec<Key>,
     pub ended: Option<(Instant, Ending)>,
 }
@@ -63,6 +65,7 @@ impl TakenCall {
             picked_up: None,
             first_audio: None,
             heard: Vec::new(),
+            tones_heard: Vec::new(),
             keys_heard: Vec::new(),
             ended: None,
         }
@@ -81,6 +84,11 @@ impl TakenCall {
     pub fn talked(&self) -> Duration {
         let end = self.ended.map_or_else(Instant::now, |(at, _)| at);
         self.picked_up.map_or(Duration::ZERO, |at| end.saturating_duration_since(at))
+    }
+
+    /// Whether this tone was heard.
+    pub fn has_heard_tone(&self, hz: u32) -> bool {
+        self.tones_heard.iter().any(|(heard, _)| *heard == hz)
     }
 
     /// Whether this recording was heard to its end.
@@ -225,11 +233,11 @@ impl Book {
                         tally.up = tally.up.saturating_sub(usize::from(was_up));
                     }
                 }
+                PhoneEvent::ToneBegan { hz } => taken.tones_heard.push((*hz, at)),
                 PhoneEvent::Invited
                 | PhoneEvent::Status { .. }
                 | PhoneEvent::Answered { .. }
                 | PhoneEvent::KeySent { .. }
-                | PhoneEvent::ToneBegan { .. }
                 | PhoneEvent::ToneEnded { .. }
                 | PhoneEvent::Transferring { .. }
                 | PhoneEvent::Reply { .. }
