@@ -392,7 +392,7 @@ async fn what_is_owed_in_a_rehearsal_counts_down_by_its_clock_while_it_runs() {
     let told = "the event is seen to";
     let promise = eventually(told, Duration::from_secs(20), async || owed(&server)).await;
     let left = promise["left-ms"].as_i64().expect("the server tells its clock");
-    assert!((1..=15 * MINUTE).contains(&left), "{promise}");
+    assert!((1..16 * MINUTE).contains(&left), "15 minutes, by a clock in seconds: {promise}");
     assert!(done(&server, &["promises", "--due", "16m"]).contains("1 in all"), "{promise}");
     server.terminate().await;
     assert_eq!(owed(&server).unwrap()["left-ms"], Value::Null);
