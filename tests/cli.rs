@@ -1,6 +1,8 @@
 //! The commands of the real binary as an admin uses them: what they print, where they find mistakes,
 //! and how they end. 0: done; 1: the files are wrong; 2: the command line is.
 
+#[path = "cli/promises.rs"]
+mod promises;
 mod support;
 
 use std::fs;
@@ -336,4 +338,66 @@ fn a_text_that_nobody_recorded_is_spoken_and_can_be_said_then() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(code(&server.allo(&["check"])), 0);
     assert_eq!(code(&server.allo(&["prompts", "missing"])), 0);
+}
+
+#[test]
+fn without_a_server_a_robot_can_not_be_stopped_and_the_reason_is_clear() {
+    let server = prepared(PLAN);
+    for deed in ["stop", "resume", "status"] {
+        let output = server.allo(&["robot", deed, "low-balance"]);
+        assert_eq!(code(&output), 1);
+        let told = stderr(&output);
+        assert!(told.contains("no server answers on") && !told.contains("panicked"), "{told}");
+        assert_eq!(told.contains("only a running server"), deed != "status", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_shows_its_clock_and_needs_a_yes_where_a_trunk_is_registered() {
+    let clock = ["serve", "--clock", "2026-11-27T18:50:00+03:00", "--clock-speed"];
+    let arguments = [&clock[1..], &["60"]].concat().into_iter().map(str::to_owned).collect();
+    let setup = Setup { plan: PLAN.to_owned(), arguments, ..Setup::default() };
+    let server = Server::start(setup).await;
+    let health = support::server::get(server.web, "/health").await.unwrap().1;
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!(health["rehearsal"]["speed"], 60);
+    let shown: jiff::Timestamp =
+        health["rehearsal"]["clock"].as_str().unwrap().parse().expect("RFC 3339");
+    assert!(shown >= "2026-11-27T15:50:00Z".parse().unwrap(), "{shown}");
+    assert!(shown < "2026-11-27T17:50:00Z".parse().unwrap(), "{shown}");
+    let banner = "a rehearsal from 2026-11-27T18:50:00+03:00, 60 times as fast";
+    assert!(server.log().contains(banner), "{}", server.log());
+
+    let registered = prepared(PLAN);
+    let settings = fs::read_to_string(registered.path("allo.toml")).unwrap();
+    let trunk = "[[trunk]]\nname = \"mts\"\naddress = \"127.0.0.1:9\"\nregister = true\n\
+        username = \"shop\"\npassword = \"secret\"\n";
+    registered.write("allo.toml", &format!("{settings}\n{trunk}"));
+    let output = registered.allo(&[&clock[..], &["60"]].concat());
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("say --yes"), "{}", stderr(&output));
+    let output = prepared(PLAN).allo(&[&clock[..], &["3601"]].concat());
+    assert!(stderr(&output).contains("--clock-speed is 1 to 3600"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn an_event_that_was_answered_outlives_the_server() {
+    let mut server = Server::start(Setup { plan: PLAN.to_owned(), ..Setup::default() }).await;
+    let url = format!("http://{}/api/events", server.web);
+    let tell = async || {
+        let url = url.clone();
+        let telling = tokio::task::spawn_blocking(move || {
+            let event =
+                r#"{"event": "delayed", "phone": "89035550142", "id": 7, "order": "48-15"}"#;
+            let request = ureq::post(&url).header("Content-Type", "application/json");
+            let mut answer = request.send(event).unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        });
+        telling.await.unwrap()
+    };
+    assert_eq!(tell().await, (202, r#"{"new":1,"repeated":0}"#.to_owned()));
+    server.kill().await;
+    server.launch().await;
+    assert_eq!(tell().await, (202, r#"{"new":0,"repeated":1}"#.to_owned()));
+    assert!(!server.log().contains("9035550142"), "{}", server.log());
 }

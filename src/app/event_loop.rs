@@ -233,6 +233,7 @@ impl EventLoop {
             Question::Metrics(to) => {
                 let mut counters = self.out.watch.counters(self.out.sip.responses());
                 watch::count_promises(self.hub.ledger(), self.wall(), &mut counters.promises);
+                counters.promises.trunk_up = watch::trunks_up(self.out.sip.trunks());
                 drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
             }
             Question::Promises(to) => {

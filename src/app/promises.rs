@@ -14,7 +14,7 @@ use crate::database::DatabaseError;
 use crate::domain::{
     Attempt, CallId, DoNotCall, PhoneNumber, Promise, Rating, ShopEvent, Timestamp,
 };
-use crate::store::{PromiseWriter, Store, Stored};
+use crate::store::{PromiseFilter, PromiseWriter, Store, Stored};
 
 use super::calendar::Wall;
 
@@ -24,6 +24,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const EVENTS_AT_ONCE: u32 = 500;
 /// The longest period of `no-more-than`, for which calls are remembered.
 const CALLED_DAYS: u64 = 366;
+
+/// What a full queue did not take is tried again after this.
+const INSIST_EVERY: Duration = Duration::from_secs(5);
+/// Promises that are over are remembered for so long, so that a repeated event is known.
+const EVENTS_KEPT_DAYS: u64 = 7;
 
 /// Keeps what the hub asks to keep, without making it wait.
 #[derive(Clone, Debug)]
@@ -43,11 +48,11 @@ impl Promises {
     }
 
     pub fn store(&self, promise: Promise, at: Timestamp) {
-        self.heed(self.writer.store(promise, at).is_ok());
+        self.insist(move |writer| writer.store(promise.clone(), at).is_ok());
     }
 
     pub fn attempt(&self, attempt: Attempt) {
-        self.heed(self.writer.attempt(attempt).is_ok());
+        self.insist(move |writer| writer.attempt(attempt.clone()).is_ok());
     }
 
     pub fn rating(&self, call: CallId, rating: Rating, at: Timestamp) {
@@ -94,6 +99,21 @@ impl Promises {
         self.news.notify_one();
     }
 
+    /// Tries until it is kept: the ledger waits for it. There are at most as many as the ledger has
+    /// promises.
+    fn insist(&self, keep: impl Fn(&PromiseWriter) -> bool + Send + 'static) {
+        if keep(&self.writer) {
+            return;
+        }
+        warn!("the database is too slow; promises wait");
+        let writer = self.writer.clone();
+        tokio::spawn(async move {
+            while !keep(&writer) {
+                tokio::time::sleep(INSIST_EVERY).await;
+            }
+        });
+    }
+
     fn heed(&self, is_kept: bool) {
         if !is_kept {
             warn!("the database is too slow; something about a promise is not kept");
@@ -104,7 +124,8 @@ impl Promises {
 /// What a promise, an attempt or a rating being safe means for the hub.
 pub fn stored(stored: Stored) -> Event {
     match stored {
-        Stored::Promise(promise) | Stored::Repeated(promise) => Event::PromiseStored { promise },
+        Stored::Promise(promise) => Event::PromiseStored { promise },
+        Stored::Repeated(promise) => Event::PromiseRepeated { promise },
         Stored::Attempt(promise, number) => Event::AttemptStored { promise, number },
         Stored::Rating(call) => Event::RatingStored { call },
     }
@@ -114,7 +135,7 @@ pub fn stored(stored: Stored) -> Event {
 pub struct Watcher {
     store: Store,
     wall: Wall,
-    news: Arc<Notify>,
+    promises: Promises,
     revision: u64,
     stopped: BTreeSet<String>,
     /// Events that the hub was told of, and that the database still calls new.
@@ -123,9 +144,8 @@ pub struct Watcher {
 
 impl Watcher {
     pub fn new(store: Store, wall: Wall, promises: &Promises) -> Self {
-        let news = promises.news.clone();
-        let (stopped, told) = (BTreeSet::new(), BTreeSet::new());
-        Self { store, wall, news, revision: 0, stopped, told }
+        let (promises, stopped, told) = (promises.clone(), BTreeSet::new(), BTreeSet::new());
+        Self { store, wall, promises, revision: 0, stopped, told }
     }
 
     /// What the hub has to know before the first call. Attempts that the death of a server cut off
@@ -136,10 +156,14 @@ impl Watcher {
         if lost > 0 {
             warn!(attempts = lost, "customers were being called when the server died");
         }
-        let promises = self.store.open_promises().await?;
+        let mut promises = self.store.open_promises().await?;
         if !promises.is_empty() {
             info!(promises = promises.len(), "promises are open");
         }
+        let ended_from = Some(wall.minus_ms(EVENTS_KEPT_DAYS * 24 * 3_600_000));
+        let over = PromiseFilter { ended_from, ..PromiseFilter::default() };
+        let over = self.store.promises(&over).await?.into_iter().map(|record| record.promise);
+        promises.extend(over.filter(|promise| promise.event.is_some()));
         let since = wall.minus_ms(CALLED_DAYS * 24 * 3_600_000);
         let called = self.store.robot_calls_since(since).await?.into_iter();
         let called =
@@ -159,7 +183,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 _ = look.tick() => {}
-                () = self.news.notified() => {}
+                () = self.promises.news.notified() => {}
                 () = hub.closed() => return,
             }
             match self.look().await {
@@ -199,6 +223,8 @@ impl Watcher {
     /// The lists that others change.
     async fn changes(&mut self) -> Result<Vec<Event>, DatabaseError> {
         self.revision = self.store.outbound_revision().await?;
+        // A key 9 that is still on its way into the database must not be lost from the list.
+        self.promises.writer.flush().await;
         let list = self.store.do_not_call().await?;
         let stopped: BTreeSet<String> = self.store.stopped_robots().await?.into_keys().collect();
         let switched =

@@ -199,6 +199,11 @@ impl Server {
         &self.numbers
     }
 
+    /// In which the passwords of operators are proved.
+    pub fn realm(&self) -> &str {
+        &self.config.sip.realm
+    }
+
     /// Whether this start, the very first, put sample customers into the CRM.
     pub fn has_sample(&self) -> bool {
         self.has_sample

@@ -9,6 +9,7 @@ use crate::core::promises::{Ledger, RobotStatus};
 use crate::domain::{
     CallFact, CallId, CallerId, Login, Operator, Promise, PromiseKind, RtpStatistics, Timestamp,
 };
+use crate::sip::{TrunkState, TrunkView};
 use crate::web::{
     CandidateView, Counters, Events, GroupState, GroupWhy, LevelToday, Masked, OperatorNow,
     OperatorView, PromiseFigures, PromiseView, RobotView, RtpCounters, StateSnapshot, WaitingView,
@@ -142,6 +143,11 @@ pub fn promises(ledger: &Ledger, wall: Timestamp) -> Vec<PromiseView> {
 
 pub fn robots(ledger: &Ledger, wall: Timestamp) -> Vec<RobotView> {
     ledger.robots(wall).into_iter().map(robot).collect()
+}
+
+/// Whether each trunk can be used.
+pub fn trunks_up(trunks: Vec<TrunkView>) -> BTreeMap<String, bool> {
+    trunks.into_iter().map(|trunk| (trunk.name, trunk.state == TrunkState::Up)).collect()
 }
 
 /// Adds what is so now to the figures that only grow.

@@ -1,8 +1,12 @@
-//! `allo demo`: a real call to a server of its own, judged by what was heard.
+//! `allo demo`: real calls to servers of its own, judged by what was heard.
+//!
+//! First a customer calls the hotline of the shop's plans; then `promises` plays how a promise is made
+//! and kept.
 //!
 //! The server runs in the same process, on free ports, but the phone reaches it only by SIP and RTP,
 //! and the verdict comes from the audio alone.
 
+mod promises;
 pub mod server;
 
 use std::future::Future;
@@ -19,7 +23,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::promises::{Story, StoryLine};
 use super::call::{print_event, print_line, print_summary};
+use crate::config::Config;
 use crate::domain::{Customer, Key, Language, PhoneNumber, Pii, RecordingId};
 use crate::phone::{
     Call, CallOptions, CallReport, From, Heard, KeyBy, Listener, Playout, ReceiveReport,
@@ -81,6 +87,10 @@ struct DemoDocument<'a> {
     heard: Vec<HeardLine>,
     audio: ReceiveReport,
     wav: &'a Path,
+    /// How a promise was made and kept.
+    story: &'a [StoryLine],
+    /// What of that did not happen.
+    broken: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +106,7 @@ struct HeardLine {
 /// Ends with 0 if the audio that came over RTP holds every expected recording, with 1 if not.
 pub async fn run(
     args: DemoArgs,
+    config: Config,
     start: impl Future<Output = anyhow::Result<DemoServer>>,
 ) -> anyhow::Result<ExitCode> {
     let server = start.await.context("the demo's server did not start")?;
@@ -106,25 +117,39 @@ pub async fn run(
     server.stop.await;
     wav::save(&args.wav, report.playout.samples())?;
     let audio = report.playout.report();
-    if args.json {
-        let document = DemoDocument {
-            passed: verdict.is_ok(),
-            missing: verdict.as_ref().err().cloned(),
-            timeline: &report.timeline,
-            heard,
-            audio,
-            wav: &args.wav,
-        };
-        println!("{}", serde_json::to_string_pretty(&document)?);
-    } else {
+    if !args.json {
         print_summary(&audio);
         println!("what the customer heard: {}", args.wav.display());
         match &verdict {
             Ok(count) => println!("all {count} expected recordings were heard, in their order"),
             Err(missing) => println!("NOT as expected: {missing}"),
         }
+        println!(
+            "\nA promise, from the low rating to the callback; a minute passes in each second"
+        );
     }
-    Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut story = Story::begin(args.json);
+    let played = promises::play(config, &mut story).await;
+    if args.json {
+        let document = DemoDocument {
+            passed: verdict.is_ok() && played.is_ok(),
+            missing: verdict.as_ref().err().cloned(),
+            timeline: &report.timeline,
+            heard,
+            audio,
+            wav: &args.wav,
+            story: &story.lines,
+            broken: played.as_ref().err().map(|error| format!("{error:#}")),
+        };
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        match &played {
+            Ok(()) => println!("the promise was kept, and the database says the same"),
+            Err(error) => println!("NOT as expected: {error:#}"),
+        }
+    }
+    let passed = verdict.is_ok() && played.is_ok();
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The walk through the shipped hotline: balance and order at once; 1 points again; 2 order again.

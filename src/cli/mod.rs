@@ -13,6 +13,8 @@ pub mod plans;
 pub mod promises;
 pub mod prompts;
 pub mod report;
+pub mod robot;
+mod running;
 pub mod serve;
 pub mod simulate;
 pub mod table;
@@ -69,6 +71,9 @@ enum Command {
     Promises(promises::PromisesArgs),
     /// Explain a call or a promise: who was rung and why, and why everybody else was not.
     Why(why::WhyArgs),
+    /// The surveys and robots of the running server: how far they are, stop, resume.
+    #[command(subcommand)]
+    Robot(robot::RobotCommand),
     /// Who is not to be called, and the register of what customers agreed to.
     #[command(subcommand)]
     Dnc(dnc::DncCommand),
@@ -133,7 +138,9 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Test(args) => plans::test(config, args),
         Command::Graph(args) => plans::graph(config, args),
         Command::Simulate(args) => simulate::run(&config, &args),
-        Command::Demo(args) => wait_for(demo::run(args, demo::server::start(config))),
+        Command::Demo(args) => {
+            wait_for(demo::run(args, config.clone(), demo::server::start(config)))
+        }
         Command::Call(args) => wait_for(call::run(&config, args)),
         Command::Calls(args) => wait_for(calls::run(&config, &args)),
         Command::Report(args) => wait_for(report::run(&config, &args)),
@@ -141,6 +148,7 @@ fn run(command: Command, config: Option<&std::path::Path>) -> anyhow::Result<Exi
         Command::Dnc(command) => wait_for(dnc::run(&config, command)),
         Command::Event(command) => wait_for(event::run(&config, command)),
         Command::Why(args) => wait_for(why::run(&config, &args)),
+        Command::Robot(command) => robot::run(&config, &command),
         Command::Crm(command) => wait_for(crm::run(&config, command)),
         Command::Operator(command) => wait_for(operator::run(&config, command)),
         Command::Prompts(command) => wait_for(prompts::run(&config, command)),

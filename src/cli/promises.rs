@@ -121,12 +121,20 @@ fn print(
 /// `in 12 min`, `late 5 min`; of one that is over: when it was.
 pub(super) fn countdown(promise: &Promise, now: Timestamp) -> String {
     if let Some(ended) = promise.ended {
-        return format!("over {} ago", Span { ms: now.since(ended) });
+        return format!("over {} ago", rough(now.since(ended)));
     }
     match (now > promise.due, is_overdue(promise, now)) {
-        (false, _) => format!("in {}", Span { ms: promise.due.since(now) }),
-        (true, true) => format!("late {}", Span { ms: now.since(promise.due) }),
+        (false, _) => format!("in {}", rough(promise.due.since(now))),
+        (true, true) => format!("late {}", rough(now.since(promise.due))),
         (true, false) => "begun in time".to_owned(),
+    }
+}
+
+/// From a minute on nobody counts the seconds.
+fn rough(ms: u64) -> String {
+    match ms {
+        60_000..600_000 => format!("{} min", (ms + 30_000) / 60_000),
+        _ => Span { ms }.to_string(),
     }
 }
 

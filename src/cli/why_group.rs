@@ -2,16 +2,13 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context as _;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
+use super::running::{RunningServer, escaped};
 use crate::config::Config;
-
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is shown of `GET /api/groups/{group}/why`.
 #[derive(Debug, Deserialize)]
@@ -28,8 +25,10 @@ struct Candidate {
 }
 
 pub async fn run(config: &Config, group: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let (config, group) = (config.clone(), group.to_owned());
-    let answer = tokio::task::spawn_blocking(move || ask(&config, &group)).await??;
+    let server = RunningServer::of(config);
+    let path = format!("/api/groups/{}/why", escaped(group));
+    let answer = tokio::task::spawn_blocking(move || server.get(&path)).await??;
+    let answer = answer.with_context(|| format!("the plan has no group {group}"))?;
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{answer:#}")?;
@@ -46,54 +45,4 @@ pub async fn run(config: &Config, group: &str, json: bool) -> anyhow::Result<Exi
         writeln!(out, "  {login:width$}  {words}")?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn ask(config: &Config, group: &str) -> anyhow::Result<Value> {
-    let mut address = config.web.listen;
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(ANSWER_WITHIN))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let url = format!("http://{address}/api/groups/{}/why", escaped(group));
-    let mut request = agent.get(&url);
-    if let Some(token) = &config.web.token {
-        request = request.header("Authorization", format!("Bearer {}", token.reveal()));
-    }
-    let mut answer = request
-        .call()
-        .with_context(|| format!("no server answers on {address}; is allo serve running?"))?;
-    match answer.status().as_u16() {
-        200 => Ok(answer.body_mut().read_json()?),
-        404 => bail!("the plan has no group {group}"),
-        401 | 403 => bail!("the server wants the token of [web]; set it here, too"),
-        status => bail!("the server answers {status}"),
-    }
-}
-
-/// Percent-encoded (RFC 3986 §2.1), for one segment of a path.
-fn escaped(segment: &str) -> String {
-    let mut text = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_groups_are_one_segment_of_a_path() {
-        assert_eq!(escaped("support-2"), "support-2");
-        assert_eq!(escaped("a/b ж"), "a%2Fb%20%D0%B6");
-    }
 }

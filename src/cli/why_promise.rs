@@ -111,9 +111,14 @@ fn told(story: &PromiseStory, zone: &TimeZone) -> Vec<(Timestamp, String)> {
     let begun = story.attempts.iter().map(|attempt| (attempt.at, begin(attempt)));
     let ended = story.attempts.iter().filter_map(|attempt| Some((attempt.ended?, end(attempt))));
     let rated = story.ratings.iter().map(|record| (record.at, rated(record)));
-    for other in begun.chain(rated).chain(ended) {
-        let place = lines.iter().position(|(at, _)| *at > other.0).unwrap_or(lines.len());
-        lines.insert(place, other);
+    for begun in begun {
+        let place = lines.iter().position(|(at, _)| *at > begun.0).unwrap_or(lines.len());
+        lines.insert(place, begun);
+    }
+    // A change at the same moment came of it.
+    for cause in ended.chain(rated) {
+        let place = lines.iter().position(|(at, _)| *at >= cause.0).unwrap_or(lines.len());
+        lines.insert(place, cause);
     }
     lines
 }

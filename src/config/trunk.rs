@@ -50,10 +50,10 @@ pub struct Trunk {
     /// caller-id, or if there is none at the username.
     #[serde(default)]
     pub register: bool,
-    /// Calls at the same time.
+    /// Calls out at the same time.
     #[serde(default = "Trunk::default_max_calls")]
     pub max_calls: u32,
-    /// New calls in a second, evenly spread.
+    /// New calls out in a second, evenly spread.
     #[serde(default = "Trunk::default_starts_per_second")]
     pub starts_per_second: u32,
     /// The number that called people see, unless the plan names another.
@@ -81,6 +81,27 @@ pub struct Trunk {
 }
 
 impl Trunk {
+    /// A provider at a host, or host:port, with nothing else set.
+    pub fn at(name: &str, address: TrunkAddress) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            domain: None,
+            transport: Self::default_transport(),
+            authorities: None,
+            username: None,
+            password: None,
+            register: false,
+            max_calls: Self::default_max_calls(),
+            starts_per_second: Self::default_starts_per_second(),
+            caller_id: None,
+            label: None,
+            number_format: NumberFormat::default(),
+            from: TrunkFrom::default(),
+            keepalive: Self::default_keepalive(),
+        }
+    }
+
     /// Trunks that there may be.
     pub const COUNT_MAX: usize = 32;
     /// The longest label, in characters.

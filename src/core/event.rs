@@ -135,6 +135,10 @@ pub enum Event {
     PromiseStored {
         promise: PromiseId,
     },
+    /// A promise is not in the database: another one came of the same event before.
+    PromiseRepeated {
+        promise: PromiseId,
+    },
     /// An attempt is in the database: the customer may be dialled.
     AttemptStored {
         promise: PromiseId,

@@ -44,7 +44,7 @@ impl Lower<'_> {
             steps: steps.collect(),
             menus: menus.collect(),
             groups: shared(&tree.groups, |name, group| self.group(name, group)),
-            robots: shared(&tree.robots, robot),
+            robots: shared(&tree.robots, |name, tree| robot(name, tree)),
             incidents: shared(&tree.incidents, |name, incident| self.incident(name, incident)),
             callbacks: shared(&tree.callbacks, |_, callback| callback_rules(callback)),
         }
@@ -178,8 +178,8 @@ impl Lower<'_> {
     }
 }
 
-fn robot(name: &String, robot: &RobotTree) -> Robot {
-    let mut rules = Robot { name: name.clone(), ..robot.rules.clone() };
+fn robot(name: &str, robot: &RobotTree) -> Robot {
+    let mut rules = Robot { name: name.to_owned(), ..robot.rules.clone() };
     if let Trigger::Conversation { groups, .. } = &mut rules.trigger {
         *groups = robot.groups.iter().map(|group| group.value.clone()).collect();
     }

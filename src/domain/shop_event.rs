@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 
 use super::{PhoneNumber, Region, ShopEvent};
 
-/// The longest name of an event, in bytes.
-const NAME_MAX: usize = 64;
-/// The longest id, in characters.
-const ID_MAX: usize = 100;
-/// The most further fields of one event.
+/// Characters of an event's name, and of a field's.
+const NAME_CHARS_MAX: usize = 64;
+const ID_CHARS_MAX: usize = 128;
+/// Fields of an event, besides those that every event has.
 const VALUES_MAX: usize = 32;
-/// The longest name of a field, in characters.
-const FIELD_MAX: usize = 64;
-/// The longest value, in characters.
-const VALUE_MAX: usize = 200;
+const VALUE_CHARS_MAX: usize = 500;
 
 /// An event as it came: texts only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +41,10 @@ impl RawEvent {
         key: impl FnOnce() -> String,
     ) -> Result<ShopEvent, EventMistake> {
         let name = self.event.trim();
-        check("event", event_name(name))?;
+        if name.is_empty() {
+            return Err(EventMistake { field: "event".to_owned(), why: "is missing" });
+        }
+        check("event", is_name(name), "not a name such as balance.low")?;
         let phone =
             PhoneNumber::parse(&self.phone, region).filter(PhoneNumber::has_possible_length);
         let Some(phone) = phone else {
@@ -54,54 +53,45 @@ impl RawEvent {
             return Err(EventMistake { field: "phone".to_owned(), why });
         };
         let id = self.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
-        check("id", id.map_or(Ok(()), |id| plain(id, ID_MAX)))?;
+        check("id", id.is_none_or(|id| is_short(id, ID_CHARS_MAX)), "longer than 128 characters")?;
         if self.values.len() > VALUES_MAX {
             let field = self.values.into_keys().nth(VALUES_MAX).unwrap_or_default();
             return Err(EventMistake { field, why: "more than 32 fields" });
         }
-        for (field, value) in &self.values {
-            check(field, field_name(field).and_then(|()| plain(value, VALUE_MAX)))?;
+        let mut values = BTreeMap::new();
+        for (field, value) in self.values {
+            check(&field, is_name(&field), "not a name: letters, digits and . _ -, at most 64")?;
+            let is_short = is_short(&value, VALUE_CHARS_MAX);
+            check(&field, is_short, "longer than 500 characters")?;
+            values.insert(field, line(&value));
         }
-        let key = id.map_or_else(key, |id| format!("{name}/{id}"));
-        Ok(ShopEvent { key, name: name.to_owned(), phone, values: self.values })
+        let key = id.map_or_else(key, |id| ShopEvent::key_of(name, &line(id)));
+        Ok(ShopEvent { key, name: name.to_owned(), phone, values })
     }
 }
 
-fn check(field: &str, result: Result<(), &'static str>) -> Result<(), EventMistake> {
+fn check(field: &str, is_right: bool, why: &'static str) -> Result<(), EventMistake> {
+    if is_right {
+        return Ok(());
+    }
     // A name that nobody would read to its end is not shown to it either.
-    let field = || field.chars().take(FIELD_MAX).collect();
-    result.map_err(|why| EventMistake { field: field(), why })
+    let field = field.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+    Err(EventMistake { field, why })
 }
 
-fn event_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("is missing");
-    }
-    let is_plain =
-        name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
-    match is_plain && name.len() <= NAME_MAX {
-        true => Ok(()),
-        false => Err("not the name of an event: small Latin letters, digits and . _ -, at most 64"),
-    }
+fn is_name(text: &str) -> bool {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && is_short(text, NAME_CHARS_MAX) && text.chars().all(is_allowed)
 }
 
-fn field_name(name: &str) -> Result<(), &'static str> {
-    let begins_well = name.starts_with(char::is_alphabetic);
-    let is_plain = name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    match begins_well && is_plain && name.chars().count() <= FIELD_MAX {
-        true => Ok(()),
-        false => Err("not a name of a field: letters, digits, _ and -, the first one a letter"),
-    }
+fn is_short(text: &str, chars_max: usize) -> bool {
+    text.chars().count() <= chars_max
 }
 
-fn plain(text: &str, longest: usize) -> Result<(), &'static str> {
-    if text.chars().count() > longest {
-        return Err("too long");
-    }
-    match text.chars().any(char::is_control) {
-        true => Err("holds a line break or another control character"),
-        false => Ok(()),
-    }
+/// A text of one line.
+fn line(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -124,9 +114,11 @@ mod tests {
     #[test]
     fn an_event_is_known_by_its_name_and_id() {
         let event = read(raw()).unwrap();
-        assert_eq!(event.key, "order.ready/48-15");
+        assert_eq!(event.key, "order.ready:48-15");
         assert_eq!(event.phone.as_str(), "+79161112233");
         assert_eq!(event.values["order"], "48-15");
+        let two_lines = [("note".to_owned(), "a\r\nb ".to_owned())].into();
+        assert_eq!(read(RawEvent { values: two_lines, ..raw() }).unwrap().values["note"], "a  b");
         for id in [None, Some("  ".to_owned())] {
             assert_eq!(read(RawEvent { id, ..raw() }).unwrap().key, "new");
         }
@@ -141,15 +133,13 @@ mod tests {
         let many = (0..33).map(|n| (format!("v{n:02}"), String::new())).collect();
         for (raw, told) in [
             (RawEvent { event: String::new(), ..raw() }, "event: is missing"),
-            (RawEvent { event: "Order Ready".into(), ..raw() }, "event: not the name"),
+            (RawEvent { event: "Order Ready".into(), ..raw() }, "event: not a name"),
             (RawEvent { phone: String::new(), ..raw() }, "phone: is missing"),
             (RawEvent { phone: "+7916111223".into(), ..raw() }, "phone: not a phone number"),
             (RawEvent { phone: "'; drop table".into(), ..raw() }, "phone: not a phone number"),
-            (RawEvent { id: Some("x".repeat(101)), ..raw() }, "id: too long"),
-            (RawEvent { id: Some("a\0b".into()), ..raw() }, "id: holds"),
-            (value("order", &"x".repeat(201)), "order: too long"),
-            (value("order", "a\nb"), "order: holds a line break"),
-            (value("1=1 --", "x"), "1=1 --: not a name of a field"),
+            (RawEvent { id: Some("x".repeat(129)), ..raw() }, "id: longer than 128"),
+            (value("order", &"x".repeat(501)), "order: longer than 500"),
+            (value("1=1 --", "x"), "1=1 --: not a name"),
             (RawEvent { values: many, ..raw() }, "v32: more than 32 fields"),
         ] {
             let mistake = read(raw).unwrap_err();

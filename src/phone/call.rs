@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::audio::{Audio, AudioOptions};
 use super::keys::{KeyBy, KeyScript, KeyStep};
+use super::listen::Recording;
 use super::playout::Playout;
 use super::signalling::{Dialling, Endpoint, From, Output, Signalling, Transport};
 use super::socket::SipSocket;
@@ -47,6 +48,8 @@ pub struct CallOptions {
     pub voice_hz: Option<u32>,
     /// Tones whose beginnings and ends are told, in Hz, at least 100 Hz apart.
     pub listens_for_hz: Vec<u32>,
+    /// Recordings that are told when they end. Each costs time; only those that matter.
+    pub listens_for: Vec<Recording>,
 }
 
 impl CallOptions {
@@ -62,6 +65,7 @@ impl CallOptions {
             sends_audio: true,
             voice_hz: None,
             listens_for_hz: Vec::new(),
+            listens_for: Vec::new(),
         }
     }
 
@@ -72,7 +76,7 @@ impl CallOptions {
             sends_audio: self.sends_audio,
             voice_hz: self.voice_hz,
             listens_for_hz: self.listens_for_hz.clone(),
-            listens_for: Vec::new(),
+            listens_for: self.listens_for.clone(),
             keeps_audio: true,
         }
     }

@@ -47,3 +47,4 @@ pub use provider::{
 };
 pub use signalling::{From, Transport};
 pub use timeline::{Ending, PhoneEvent, TimelineEvent};
+pub use tone::holds_tone;

@@ -40,6 +40,11 @@ pub struct ToneChange {
     pub sample: usize,
 }
 
+/// Whether this tone was heard for a moment at least (60 ms); samples at 8 kHz.
+pub fn holds_tone(samples: &[i16], hz: u32) -> bool {
+    ToneEar::new(&[hz]).advance(samples).iter().any(|change| change.began)
+}
+
 impl ToneEar {
     pub fn new(frequencies_hz: &[u32]) -> Self {
         let tone = |&hz: &u32| Tone { hz, is_on: false, contrary: 0 };

@@ -1,23 +1,27 @@
 //! The running stack: sockets around the one task that owns all transactions and calls.
+//!
+//! - this file: start, the owner's loop, shutdown
+//! - [`carriers`]: what is sent, and on which socket or connection
+
+mod carriers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::carriers::{Carriers, Unsent};
 use super::agent::Agent;
 use super::border::{SipCommand, SipEvent, TrunkView};
 use super::settings::SipSettings;
 use super::transport::tls::{Certificate, CertificateError, PeerError, TlsPeer};
-use super::transport::{Flow, Inbound, Link, tcp, udp, way};
+use super::transport::{Inbound, tcp, udp};
 use super::trunks::names::{self, SystemDns};
 use super::trunks::servers::Server;
 use crate::config::{Listen, Transport, Trunk};
@@ -183,13 +187,7 @@ impl SipStack {
             agent: Agent::new(settings, rand::random()),
             responses: Arc::clone(&responses),
             clock: Clock::start(),
-            carriers: Carriers {
-                bound: bound.clone(),
-                udp: udp_sockets,
-                streams: BTreeMap::new(),
-                trunks: Ways { peers, flows: BTreeMap::new() },
-                shared,
-            },
+            carriers: Carriers::new(bound.clone(), udp_sockets, peers, shared),
             inbound,
             commands,
             events,
@@ -358,92 +356,6 @@ impl Clock {
     }
 }
 
-/// The sockets to send on.
-struct Carriers {
-    bound: Vec<Listen>,
-    udp: Vec<Arc<UdpSocket>>,
-    streams: BTreeMap<Link, tcp::Writer>,
-    trunks: Ways,
-    shared: tcp::Shared,
-}
-
-/// The ways to the servers of trunks.
-struct Ways {
-    /// By the place of the trunk.
-    peers: Vec<Option<TlsPeer>>,
-    /// A server keeps its way, and with it its connection, for as long as DNS names it.
-    flows: BTreeMap<(usize, SocketAddr), Flow>,
-}
-
-impl Ways {
-    /// Whom TLS is spoken with on a connection of ours.
-    fn peer(&self, link: Link) -> Option<TlsPeer> {
-        let (&(trunk, _), _) = self.flows.iter().find(|(_, flow)| flow.link == link)?;
-        self.peers.get(trunk)?.clone()
-    }
-}
-
-impl Carriers {
-    /// How the servers of a trunk are reached; those that no socket of ours leads to are left out.
-    fn ways_to(
-        &mut self,
-        trunk: usize,
-        transport: Transport,
-        servers: Vec<Server>,
-    ) -> Vec<(Server, Flow)> {
-        let is_kept = |address: SocketAddr| servers.iter().any(|server| server.address == address);
-        self.trunks.flows.retain(|&(of, address), _| of != trunk || is_kept(address));
-        let mut reached = Vec::new();
-        for server in servers {
-            let known = self.trunks.flows.get(&(trunk, server.address)).copied();
-            let number = self.shared.next_number();
-            let way = || way::way_to(transport, server.address, &self.bound, number);
-            if let Some(flow) = known.or_else(way) {
-                self.trunks.flows.insert((trunk, server.address), flow);
-                reached.push((server, flow));
-            }
-        }
-        reached
-    }
-
-    /// Queues a message on a connection that is being made from now on; `false`: it can't be.
-    fn connect(&mut self, flow: Flow, bytes: Bytes) -> bool {
-        let peer = match flow.link {
-            Link::Udp(_) | Link::Tcp(_) => None,
-            Link::Tls(_) => match self.trunks.peer(flow.link) {
-                Some(peer) => Some(peer),
-                // Phones have no certificate to be called by.
-                None => return false,
-            },
-        };
-        let (writer, unwritten) = tcp::outgoing(&self.shared.limits);
-        let is_queued = writer.send(bytes);
-        self.streams.insert(flow.link, writer);
-        tokio::spawn(tcp::dial(flow, unwritten, peer, self.shared.clone()));
-        is_queued
-    }
-
-    /// `false`: the link is gone.
-    fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
-        match flow.link {
-            Link::Udp(listener) => {
-                let Some(socket) = self.udp.get(listener) else { return false };
-                if let Err(error) = socket.try_send_to(&bytes, flow.remote) {
-                    // As if it were lost on the way: the timers know what to do.
-                    tracing::debug!(to = %flow.remote, %error, "a datagram was not sent");
-                }
-                true
-            }
-            Link::Tcp(_) | Link::Tls(_) => match self.streams.get(&flow.link) {
-                Some(writer) => writer.send(bytes),
-                // An answer whose connection is gone goes nowhere.
-                None if bytes.starts_with(b"SIP/") => true,
-                None => self.connect(flow, bytes),
-            },
-        }
-    }
-}
-
 struct Owner {
     agent: Agent,
     /// Servers of trunks that are known without DNS.
@@ -552,10 +464,10 @@ impl Owner {
         match inbound {
             Inbound::Message { flow, parsed } => self.agent.receive(now_ms, flow, *parsed),
             Inbound::Opened { link, writer } => {
-                self.carriers.streams.insert(link, writer);
+                self.carriers.opened(link, writer);
             }
             Inbound::Closed { link } => {
-                self.carriers.streams.remove(&link);
+                self.carriers.closed(link);
                 self.agent.link_closed(now_ms, link);
             }
             Inbound::Located { trunk, servers } => self.locate(trunk, servers),
@@ -574,21 +486,22 @@ impl Owner {
             }
             // What is sent once more goes out as well.
             let now_ms = self.clock.now_ms();
-            for link in lost {
-                self.agent.link_closed(now_ms, link);
+            for unsent in lost {
+                match unsent {
+                    Unsent::LinkGone(link) => self.agent.link_closed(now_ms, link),
+                    Unsent::NoWay(to) => self.agent.undeliverable(now_ms, to),
+                }
             }
         }
     }
 
-    /// Gives the connections that turned out to be gone.
-    fn flush_once(&mut self) -> Vec<Link> {
+    /// Gives what could not be sent.
+    fn flush_once(&mut self) -> Vec<Unsent> {
         let mut lost = Vec::new();
         let outbox = self.agent.outbox();
         for (flow, bytes) in outbox.packets.drain(..) {
             self.responses.count(&bytes);
-            if !self.carriers.send(flow, bytes) {
-                lost.push(flow.link);
-            }
+            lost.extend(self.carriers.send(flow, bytes).err());
         }
         for event in outbox.events.drain(..) {
             // Order matters: nothing overtakes what still waits.

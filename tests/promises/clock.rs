@@ -66,7 +66,7 @@ async fn called(
 async fn who_called_on_friday_evening_is_called_back_on_monday_morning() {
     // Anna is logged in, but her phone is not there.
     let mut shop = Shop::open_with(SHOP, &["anna"], |setup| {
-        setup.serve = clock("2026-11-27T18:55:00+03:00", "1");
+        setup.arguments = clock("2026-11-27T18:55:00+03:00", "1");
     })
     .await;
     let (early, late) = (number(3_030_901), number(3_030_902));
@@ -111,7 +111,7 @@ async fn who_called_on_friday_evening_is_called_back_on_monday_morning() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_between_two_runs_calls_nobody_twice() {
     let mut shop = Shop::open_with(SHOP, &["anna"], |setup| {
-        setup.serve = clock("2026-11-25T14:00:00+03:00", "1");
+        setup.arguments = clock("2026-11-25T14:00:00+03:00", "1");
     })
     .await;
     let phone = number(3_030_915);

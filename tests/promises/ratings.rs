@@ -108,7 +108,7 @@ async fn an_answering_machine_is_asked_once_more_and_then_left_alone() {
     let shop = Shop::open_with(&plan, &["anna"], |setup| {
         // The second try follows after a second.
         let clock = ["--clock", "2026-11-24T12:40:00+03:00", "--clock-speed", "60"];
-        setup.serve = clock.map(str::to_owned).to_vec();
+        setup.arguments = clock.map(str::to_owned).to_vec();
     })
     .await;
     let anna = shop.operator("anna").await;
@@ -153,7 +153,9 @@ async fn a_rating_in_the_same_call_spares_the_robot_one() {
     let talk = operator_and_customer_talk(&anna, &shop, &phone, 1).await;
     anna.hang_up(talk.desk).await;
     shop.provider.ended(talk.customer.call).await.unwrap();
-    shop.promise(&phone, PromiseKind::CallbackLowRating, PromiseState::Kept).await;
+    let kept = shop.promise(&phone, PromiseKind::CallbackLowRating, PromiseState::Kept).await;
+    assert_eq!((kept.about.call, kept.about.rating), (first.rating.call, Some(3)));
+    assert_eq!(kept.about.operator.map(|login| login.to_string()).as_deref(), Some("anna"));
     // The second rating is of the second conversation.
     let ratings = shop.house.store.ratings(&RatingFilter::default()).await.unwrap();
     let second = &ratings[1];

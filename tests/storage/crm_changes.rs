@@ -106,7 +106,7 @@ async fn changes_and_tells(crm: &SqlCrm) {
     let events = crm.events(Region::default()).await.unwrap();
     let told: Vec<_> = events.iter().map(|e| (e.key.as_str(), e.phone.as_str())).collect();
     let ivan = "+79161234567";
-    assert_eq!(told, [("order.ready/1", ivan), ("balance.low/4", ivan)], "the others are junk");
+    assert_eq!(told, [("order.ready:1", ivan), ("balance.low:4", ivan)], "the others are junk");
     assert_eq!(events[0].values["order_no"], "48-15");
     assert_eq!(events[1].values["saldo"], "40.5");
     assert_eq!(events[0].values.len(), 1);

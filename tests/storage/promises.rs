@@ -136,6 +136,7 @@ async fn a_promise_is_read_as_it_was_stored_and_its_story_told(store: &Store) {
     owed.state = PromiseState::Kept;
     owed.contacted = Some(at(70));
     owed.ended = Some(at(90));
+    (owed.escalated, owed.overdue) = (true, true);
     owed.note = "rated 5".into();
     // The wall clock was set back meanwhile; the order stays.
     writer.store(owed.clone(), at(50)).unwrap();
@@ -194,13 +195,17 @@ async fn what_death_cut_off_counts_as_made(store: &Store) {
         |second| RobotCall { phone: owed.phone.clone(), robot: "rating".into(), at: at(second) };
     // Of a call under way nobody knows yet whether the phone rang.
     assert_eq!(store.robot_calls_since(at(61)).await.unwrap(), [robot(120)]);
+    // The tries of one promise are one call.
+    writer.attempt(attempt(&owed, 3)).unwrap();
+    writer.flush().await;
     assert_eq!(store.robot_calls_since(at(60)).await.unwrap(), [robot(60), robot(120)]);
+    assert_eq!(store.robot_calls_since(at(121)).await.unwrap(), []);
 
-    assert_eq!(store.close_lost_attempts(at(200)).await.unwrap(), 1);
+    assert_eq!(store.close_lost_attempts(at(200)).await.unwrap(), 2);
     assert_eq!(store.close_lost_attempts(at(201)).await.unwrap(), 0);
     let open = store.open_promises().await.unwrap();
     let found = open.iter().find(|promise| promise.id == owed.id).expect("still owed");
-    assert_eq!(found.attempts, 2, "the next attempt has a number of its own");
+    assert_eq!(found.attempts, 3, "the next attempt has a number of its own");
     let record = all(store).await.into_iter().find(|r| r.promise.id == owed.id).unwrap();
     let story = store.promise_story(record.number).await.unwrap().unwrap();
     let lost = &story.attempts[1];

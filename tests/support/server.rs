@@ -39,15 +39,15 @@ pub struct Setup {
     pub rtp: String,
     /// More sections for `allo.toml`; `{folder}` is the server's folder.
     pub settings: String,
-    /// More arguments of `allo serve`.
-    pub serve: Vec<String>,
+    /// More arguments for `allo serve`.
+    pub arguments: Vec<String>,
 }
 
 /// A server that runs, or ran.
 pub struct Server {
     folder: TempDir,
     child: Option<Child>,
-    serve: Vec<String>,
+    arguments: Vec<String>,
     pub sip: SocketAddr,
     pub web: SocketAddr,
 }
@@ -67,7 +67,8 @@ impl Server {
     pub fn prepare(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (sip, web) = (free_address(), free_address());
-        let server = Self { folder, child: None, serve: setup.serve.clone(), sip, web };
+        let arguments = setup.arguments.clone();
+        let server = Self { folder, child: None, sip, web, arguments };
         fs::create_dir(server.path("dialplans")).unwrap();
         server.write("dialplans/plan.kdl", &setup.plan);
         let root = server.folder.path().display().to_string();
@@ -125,7 +126,7 @@ impl Server {
 
     /// The arguments of the next start.
     pub fn serve_with(&mut self, arguments: Vec<String>) {
-        self.serve = arguments;
+        self.arguments = arguments;
     }
 
     /// Starts the server and waits until `/health` says 200.
@@ -133,9 +134,9 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(ALLO)
             .arg("serve")
+            .args(&self.arguments)
             .arg("--config")
             .arg(self.path("allo.toml"))
-            .args(&self.serve)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

@@ -2,7 +2,7 @@
 //! that is gone afterwards.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -51,7 +51,7 @@ pub async fn start(config: Config) -> anyhow::Result<DemoServer> {
     })
 }
 
-fn on_free_ports(mut config: Config, folder: &Folder) -> Config {
+pub(super) fn on_free_ports(mut config: Config, folder: &Folder) -> Config {
     let free_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.sip.listen = vec![Listen::udp(free_port), Listen::tcp(free_port)];
     config.web.listen = free_port;
@@ -62,13 +62,17 @@ fn on_free_ports(mut config: Config, folder: &Folder) -> Config {
 }
 
 /// A folder that is removed when dropped.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn create() -> anyhow::Result<Self> {
+    pub fn create() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("allo-demo-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir(&path).with_context(|| format!("can't create {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -112,6 +112,36 @@ fn what_does_not_fit_together_is_named() {
 }
 
 #[test]
+fn what_can_not_work_at_a_trunk_is_named_at_its_key() {
+    let trunk = |keys: &str| {
+        let head = "[[trunk]]\nname = \"a\"\naddress = \"sip.example.com\"\n";
+        read(&format!("{head}{keys}\n"), &[])
+    };
+    let long = format!("label = \"{}\"", "я".repeat(33));
+    for (keys, message) in [
+        ("password = \"x\"", "a password needs a username"),
+        ("from = \"username\"", "there is no username"),
+        ("from = \"label\"", "\"label\" can't stand in From"),
+        (long.as_str(), "longer than 32 characters"),
+        ("max-calls = 0", "nobody could be called"),
+        ("starts-per-second = 0", "nobody could be called"),
+        ("keepalive = \"1s\"", "asked without end"),
+        ("number-format = \"+7\"", "no way to write numbers"),
+        ("transport = \"sctp\"", "is not spoken"),
+        ("authorities = \"a.pem\"", "only tls has certificates"),
+        ("domain = \"a b\"", "is no host"),
+    ] {
+        let error = trunk(keys).unwrap_err();
+        assert!(error.starts_with("allo.toml:4:") && error.contains(message), "{error}");
+    }
+    let listen = "[sip]\nlisten = [\"udp:0.0.0.0:5060\"]\n[[trunk]]\nname = \"a\"\n";
+    let tcp = format!("{listen}address = \"a\"\ntransport = \"tcp\"\n");
+    assert!(read(&tcp, &[]).unwrap_err().contains("nothing in [sip] listen speaks it"));
+    let tls = trunk("transport = \"tls\"\nauthorities = \"/etc/a.pem\"\nkeepalive = \"0s\"");
+    assert_eq!(tls.unwrap().trunks[0].keepalive.as_ms(), 0);
+}
+
+#[test]
 fn a_section_that_lacks_a_key_is_named() {
     let text = "[crm]\nsource = \"sql\"\n[crm.sql]\nurl = \"sqlite:a.db\"\n[[trunk]]\nname=\"x\"\n";
     insta::assert_snapshot!(read(text, &[]).unwrap_err(), @r#"

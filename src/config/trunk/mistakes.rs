@@ -35,7 +35,6 @@ impl Trunk {
         let hint = "add username";
         check(self.register && !has_user, "register", "nobody registers without a username", hint);
         check(has_password && !has_user, "password", "a password needs a username", hint);
-        check(has_user && !has_password, "username", "a username needs a password", "add password");
         let asks_for_user = self.from == TrunkFrom::Username;
         check(asks_for_user && !has_user, "from", "there is no username", hint);
         let hint = "write it like \"+78003334455\"";

@@ -156,7 +156,7 @@ impl Hub {
         let knowledge = self.knowledge(caller.clone(), dialled, script.language);
         let flow = Flow::new(call, leg, script, block, knowledge, self.setting());
         self.legs.insert(leg, Role::Caller(call));
-        self.caller_came(now, &caller);
+        self.caller_is_here(now, &caller, true);
         self.calls.insert(call, Call::new(leg, flow, caller, plan));
         out.push(Command::Answer { leg });
     }
@@ -266,7 +266,7 @@ impl Hub {
         };
         if entry.outbound.is_none() {
             let caller = entry.caller.clone();
-            self.caller_went(now, &caller);
+            self.caller_is_here(now, &caller, false);
         }
         self.drop_call(call, by, reason, out);
         self.call_is_over(now, call);
@@ -309,22 +309,12 @@ impl Hub {
         Setting { catalogue, region, calendar: self.calendar }
     }
 
-    fn caller_came(&mut self, now: Timestamp, caller: &CallerId) {
-        let Some(phone) = caller.number() else { return };
-        let calls = self.callers.entry(phone.clone()).or_default();
-        *calls += 1;
-        if *calls == 1 {
-            self.customer_in_call(now, phone, true);
-        }
-    }
-
-    fn caller_went(&mut self, now: Timestamp, caller: &CallerId) {
-        let Some(phone) = caller.number() else { return };
-        let Some(calls) = self.callers.get_mut(phone) else { return };
-        *calls -= 1;
-        if *calls == 0 {
-            self.callers.remove(phone);
-            self.customer_in_call(now, phone, false);
+    /// Somebody who is talking with us is not called at the same time.
+    pub(super) fn caller_is_here(&mut self, now: Timestamp, caller: &CallerId, is_here: bool) {
+        if let Some(phone) = caller.number() {
+            self.with_ledger(now, |ledger, wall, acts| {
+                ledger.customer_in_call(wall, phone, is_here, acts);
+            });
         }
     }
 }

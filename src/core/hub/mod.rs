@@ -44,8 +44,8 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::domain::{
-    Calendar, CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, PhoneNumber, PromiseId,
-    Region, Timestamp,
+    Calendar, CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, PromiseId, Region,
+    Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -93,8 +93,6 @@ pub struct Hub {
     unspoken: BTreeMap<PromiseId, CallId>,
     /// Calls that leave a message.
     messages: BTreeSet<CallId>,
-    /// How many calls somebody has with us who called us.
-    callers: BTreeMap<PhoneNumber, u32>,
     aftermath: Aftermath,
     is_draining: bool,
 }
@@ -128,7 +126,6 @@ impl Hub {
             callbacks: BTreeMap::new(),
             unspoken: BTreeMap::new(),
             messages: BTreeSet::new(),
-            callers: BTreeMap::new(),
             aftermath: Aftermath::default(),
             is_draining: false,
         }
@@ -204,7 +201,14 @@ impl Hub {
             Event::PromisesRemembered { promises, called } => {
                 self.with_ledger(now, |l, wall, acts| l.remember(wall, promises, called, acts));
             }
-            Event::PromiseStored { promise } => self.promise_stored(now, promise, out),
+            Event::PromiseStored { promise } => {
+                self.with_ledger(now, |l, wall, acts| l.stored(wall, promise, acts));
+                self.may_speak_of(now, promise, out);
+            }
+            Event::PromiseRepeated { promise } => {
+                self.with_ledger(now, |l, wall, acts| l.repeated(wall, promise, acts));
+                self.may_speak_of(now, promise, out);
+            }
             Event::AttemptStored { promise, number } => {
                 self.with_ledger(now, |l, wall, acts| {
                     l.attempt_stored(wall, promise, number, acts);

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::dialplan::plan::{
-    Block, CallbackRules, Group, Identity, Piece, Robot, Script, Statement, Way,
+    Block, CallbackRules, Group, Identity, Overflow, Piece, Robot, Script, Statement, Way,
 };
 use crate::domain::{
     About, Attempt, CallFact, CallId, CallOutcome, CallerId, EndReason, EndedBy, LegId, LinePlace,
@@ -121,6 +121,8 @@ impl Hub {
         let Some(group) = group else {
             return self.with_ledger(now, |ledger, wall, acts| ledger.left_line(wall, id, acts));
         };
+        let helped = promise.escalated.then(|| with_help(&group, rules)).flatten();
+        let group = helped.unwrap_or(group);
         let call = self.ids.call(now);
         let (way, press) = match rules.way {
             Way::OperatorFirst => (TicketWay::OperatorFirst, None),
@@ -168,6 +170,32 @@ impl Hub {
                 self.give_up_call(now, call, out);
                 self.with_ledger(now, |ledger, wall, acts| ledger.left_line(wall, id, acts));
             }
+        }
+    }
+
+    /// The promise will be late: from now on those help whom the plan names. A ticket for which
+    /// somebody is rung already has its operator.
+    pub(super) fn escalate(&mut self, now: Timestamp, promise: &Promise, out: &mut Vec<Command>) {
+        let Some(&call) = self.callbacks.get(&promise.id) else { return };
+        if self.acd.is_ringing(call) || self.acd.is_reserved(call) {
+            return;
+        }
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        let rules = entry.flow.script().callbacks.get(&promise.kind).cloned();
+        let (Some(rules), Some(group)) = (rules, entry.group().cloned()) else { return };
+        let Some(outbound) = &entry.outbound else { return };
+        let (is_waiting, way) = (outbound.customer == Customer::NotDialled, outbound.way);
+        let Some(helped) = with_help(&group, &rules).filter(|_| is_waiting) else { return };
+        let Some(place) = self.acd.release(now, call, Release::NotReached, &mut self.acts) else {
+            return; // An operator has just picked up.
+        };
+        let Some(entry) = self.calls.get_mut(&call) else { return };
+        entry.origin = Origin::Callback;
+        let ticket = Ticket { place: Some(place), way, ..entry.ticket(call, helped.clone()) };
+        entry.stay = Stay::Waiting { group: Some(helped) };
+        match self.acd.join(now, ticket, &mut self.acts) {
+            Joined::Waiting { .. } => {}
+            Joined::Full | Joined::Nobody => self.give_up_call(now, call, out),
         }
     }
 
@@ -484,6 +512,14 @@ enum Begin {
     /// The menu of a robot.
     Menu(String),
     Callback(Callback),
+}
+
+/// The group with another one that helps at once; `None`: the plan names none.
+fn with_help(group: &Arc<Group>, rules: &CallbackRules) -> Option<Arc<Group>> {
+    let also = vec![rules.escalate_to.clone()?];
+    let mut helped = Group::clone(group);
+    helped.overflow.insert(0, Overflow { after_ms: 0, also });
+    Some(Arc::new(helped))
 }
 
 /// The script with a group of another file.

@@ -14,7 +14,8 @@ impl Hub {
         match self.legs.get(&leg) {
             Some(&Role::Caller(call)) => {
                 self.legs.remove(&leg);
-                if self.calls.remove(&call).is_some() {
+                if let Some(entry) = self.calls.remove(&call) {
+                    self.caller_is_here(now, &entry.caller, false);
                     refuse_overloaded(call, leg, out);
                 }
             }

@@ -6,7 +6,7 @@ use crate::domain::{
     ShopEvent, Timestamp,
 };
 
-use super::super::event::{Command, CrmWrite};
+use super::super::event::{Command, CrmWrite, PromiseNews};
 use super::super::flow::deeds::Deed;
 use super::super::promises::due::due_time;
 use super::super::promises::{Ledger, Made, NewPromise, PromiseAct};
@@ -46,18 +46,22 @@ impl Hub {
                 self.call_customer(now, &promise, out);
             }
             PromiseAct::CallOff { promise: _, call } => self.give_up_call(now, call, out),
-            PromiseAct::Tell { promise, news } => out.push(Command::ShowPromise { promise, news }),
+            PromiseAct::Tell { promise, news } => {
+                if news == PromiseNews::Late {
+                    self.escalate(now, &promise, out);
+                }
+                out.push(Command::ShowPromise { promise, news });
+            }
         }
     }
 
     /// A promise is in the database: who waited to hear of it does.
-    pub(super) fn promise_stored(
+    pub(super) fn may_speak_of(
         &mut self,
         now: Timestamp,
         promise: PromiseId,
         out: &mut Vec<Command>,
     ) {
-        self.with_ledger(now, |ledger, wall, acts| ledger.stored(wall, promise, acts));
         if let Some(call) = self.unspoken.remove(&promise) {
             self.with(call, now, out, |entry, out| entry.flow.on_deed_done(now, out));
         }
@@ -151,7 +155,7 @@ impl Hub {
         let is_from_line = terms.kind == PromiseKind::CallbackFromLine;
         let place = entry.place.take().filter(|_| is_from_line);
         // What comes of a robot's call is about the conversation that the robot asked about.
-        let about = match &entry.outbound {
+        let mut about = match &entry.outbound {
             Some(outbound) => outbound.about.clone(),
             None => About {
                 call: Some(call),
@@ -159,6 +163,7 @@ impl Hub {
                 ..About::default()
             },
         };
+        self.aftermath.tell(call, &mut about);
         let new = NewPromise {
             id,
             kind: terms.kind,
@@ -184,8 +189,9 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
-        let rating = match &mut entry.outbound {
-            Some(Outbound { promise, about, robot: Some(_), .. }) => {
+        let spoke_here = self.aftermath.rated(call, score);
+        let rating = match (spoke_here, &mut entry.outbound) {
+            (None, Some(Outbound { promise, about, .. })) => {
                 about.rating = Some(score);
                 let (promise, about) = (*promise, about.clone());
                 self.with_ledger(now, |ledger, _, acts| ledger.rated(promise, score, acts));
@@ -199,16 +205,15 @@ impl Hub {
                     topic: about.topic,
                 }
             }
-            // Who talks with an operator rates this conversation, whoever called.
-            Some(Outbound { robot: None, .. }) | None => {
-                let (operator, group) = self.aftermath.rated(call);
+            (spoke_here, _) => {
+                let (operator, group) = spoke_here.unzip();
                 Rating {
                     survey,
                     score,
                     call: Some(call),
                     promise: None,
                     operator,
-                    group,
+                    group: group.flatten(),
                     topic: None,
                 }
             }
@@ -296,13 +301,6 @@ impl Hub {
         // After the promises that came of it.
         self.settle(now, out);
         out.push(Command::ShopEventTaken { key: event.key });
-    }
-
-    /// Somebody who is talking with us is not called at the same time.
-    pub(super) fn customer_in_call(&mut self, now: Timestamp, phone: &PhoneNumber, is_in: bool) {
-        self.with_ledger(now, |ledger, wall, acts| {
-            ledger.customer_in_call(wall, phone, is_in, acts);
-        });
     }
 }
 

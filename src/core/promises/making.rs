@@ -66,6 +66,16 @@ impl Ledger {
         Made::New
     }
 
+    /// The database does not keep a promise, because another one came of the same event before: it is
+    /// forgotten, as if it had never been made.
+    pub fn repeated(&mut self, wall: Timestamp, promise: PromiseId, out: &mut Vec<PromiseAct>) {
+        if self.entries.get(&promise).is_some_and(|entry| entry.stage == Stage::Unstored) {
+            let unsaid = &mut Vec::new();
+            self.finish(wall, promise, PromiseState::Cancelled, String::new(), unsaid);
+            self.settle(wall, out);
+        }
+    }
+
     /// The database has a promise: it is tried from now on.
     pub fn stored(&mut self, wall: Timestamp, promise: PromiseId, out: &mut Vec<PromiseAct>) {
         let Some(entry) = self.entries.get_mut(&promise) else { return };

@@ -24,6 +24,11 @@ fn and_binds_closer_than_or_and_not_closer_than_both() {
         ("order.status == 'shipped'", "order.status == 'shipped'"),
         ("closed('магазин') and language != 'en'", "closed('магазин') and language != 'en'"),
         ("card == '4815'", "card == '4815'"),
+        ("waited>5m or promise.open", "waited > 300s or promise.open"),
+        (
+            "event.balance < 50 and event.tariff == 'x'",
+            "event.balance < 50 and event.tariff == 'x'",
+        ),
         ("customer.language == language", "customer.language == language"),
     ] {
         assert_eq!(shown(text), meaning, "{text}");
@@ -42,6 +47,11 @@ fn mistakes_are_pointed_at() {
             "19..24 customer.points is a number, which cannot be compared with this",
         ),
         ("customer.vip == true", "16..20 \"true\" is not written"),
+        ("waited > 300", "9..12 waited is a span of time, which cannot be compared with this"),
+        (
+            "customer.points > 5s",
+            "18..20 customer.points is a number, which cannot be compared with this",
+        ),
         ("customer.vip == 1", "16..17 customer.vip is yes or no"),
         ("order.found and", "15..15 a name or a value is missing before the end"),
         ("(order.found", "12..12 a closing ) is missing here"),

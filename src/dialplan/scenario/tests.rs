@@ -1,10 +1,14 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::dialplan::tests::shipped_plan;
 use crate::domain::Money;
 
+static PLAN: LazyLock<Plan> = LazyLock::new(shipped_plan);
+
 fn parse(text: &str) -> Result<Vec<PlanTest>, Vec<String>> {
     let source = Source { name: "dialplans/tests/shop.kdl".into(), text: text.into() };
-    parse_tests(&source, &shipped_plan(), &Settings::default()).map_err(|findings| {
+    parse_tests(&source, &PLAN, &Settings::default()).map_err(|findings| {
         let brief = |f: &Finding| format!("{}:{} {}", f.line, f.column, f.message);
         findings.iter().map(brief).collect()
     })
@@ -85,7 +89,7 @@ fn mistakes_in_tests_are_named() {
         ("{call}\nhear \"greeting\"", "3:1 line \"hear\" is not known; did you mean \"hears\"?"),
         ("{call}\npress \"12\"", "3:1 which one key?"),
         (
-            "{call}\nevent \"order.delaied\"",
+            "{call}\nevent \"order.delaied\"\nhangs-up",
             "3:7 event \"order.delaied\" is not answered by the plan; did you mean \"order.delayed\"?",
         ),
         ("{call}\nexpect hangup due=\"2026-11-30 11:00\"", "3:19 what is due then?"),
@@ -129,7 +133,7 @@ fn the_shipped_tests_can_be_read() {
         let path = format!("{}/dialplans/tests/{file}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap();
         let source = Source { name: format!("dialplans/tests/{file}"), text };
-        match parse_tests(&source, &shipped_plan(), &Settings::default()) {
+        match parse_tests(&source, &PLAN, &Settings::default()) {
             Ok(tests) => assert!(tests.len() >= 5, "{file}"),
             Err(findings) => panic!("{}", findings[0]),
         }

@@ -56,6 +56,12 @@ pub(super) struct Fork {
     acks: Vec<Acked>,
 }
 
+impl Fork {
+    pub(super) fn goes_to_trunk(&self) -> bool {
+        self.way.is_some()
+    }
+}
+
 /// An early dialog (RFC 3261 §12.1.2).
 #[derive(Debug)]
 struct Early {

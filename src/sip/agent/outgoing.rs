@@ -210,6 +210,25 @@ impl Agent {
         }
     }
 
+    /// The system can't send to an address at all: requests to a trunk there have failed. Phones have
+    /// the time that they have after any lost datagram.
+    pub fn undeliverable(&mut self, now_ms: u64, to: SocketAddr) {
+        let is_of_trunk = |client: &Client| match &client.purpose {
+            Purpose::Fork(fork) => fork.goes_to_trunk(),
+            Purpose::Register { .. } | Purpose::TrunkProbe { .. } => true,
+            Purpose::Leg(_) | Purpose::Subscription(_) | Purpose::Probe(_) | Purpose::Nothing => {
+                false
+            }
+        };
+        let lost = self.clients.iter().filter(|(_, client)| {
+            client.flow.remote == to && client.is_unanswered() && is_of_trunk(client)
+        });
+        let lost: Vec<u64> = lost.map(|(id, _)| *id).collect();
+        for id in lost {
+            self.drive_client(now_ms, id, client::Transaction::failed);
+        }
+    }
+
     /// A response came. What belongs to no request of ours is dropped.
     pub(super) fn response(&mut self, now_ms: u64, response: &Response) {
         let branch = response.headers.via().ok();

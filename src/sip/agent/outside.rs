@@ -215,7 +215,7 @@ impl Agent {
             return;
         }
         let asks = [Status::UNAUTHORIZED, Status::PROXY_AUTHENTICATION_REQUIRED];
-        if asks.contains(&status) {
+        if asks.contains(&status) && !rang {
             if self.prove_invite(now_ms, client, leg, &way, response) {
                 return;
             }
@@ -252,6 +252,7 @@ impl Agent {
                 dialling.failed(client, outcome);
                 if let Some(call) = dialling.outside_mut() {
                     call.trunk = None;
+                    call.start_until_ms = now_ms + START_WAIT_MAX_MS;
                 }
                 self.try_next_way(now_ms, leg);
             }

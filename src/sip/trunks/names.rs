@@ -88,9 +88,12 @@ pub async fn follow(dns: impl Dns, number: usize, trunk: Trunk, to: mpsc::Sender
     let mut known = Vec::new();
     let mut failures = 0;
     loop {
-        let asked = tokio::time::timeout(PATIENCE, locate(&dns, &trunk)).await;
-        let pause = match asked {
-            Ok(Ok((servers, valid_s))) => {
+        let located = match tokio::time::timeout(PATIENCE, locate(&dns, &trunk)).await {
+            Ok(located) => located,
+            Err(_) => Err("no answer".to_owned()),
+        };
+        let pause = match located {
+            Ok((servers, valid_s)) => {
                 failures = 0;
                 if servers != known {
                     known.clone_from(&servers);
@@ -100,11 +103,10 @@ pub async fn follow(dns: impl Dns, number: usize, trunk: Trunk, to: mpsc::Sender
                 }
                 Duration::from_secs(valid_s.clamp(*VALID_S.start(), *VALID_S.end()).into())
             }
-            Ok(Err(_)) | Err(_) => {
+            Err(why) => {
                 failures += 1;
                 if failures == 1 {
                     // What was known before goes on being used.
-                    let why = asked.map_or_else(|_| "no answer".to_owned(), |e| e.unwrap_err());
                     tracing::warn!(trunk = trunk.name, why, "DNS does not say where a trunk is");
                 }
                 let pause = pause_ms(AGAIN_FIRST_MS, AGAIN_LONGEST_MS, failures, rand::random());

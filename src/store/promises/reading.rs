@@ -241,17 +241,18 @@ impl Store {
         Ok(Some(PromiseStory { number, promise, changes, attempts, ratings }))
     }
 
-    /// Whom robots called at `since` or later, the first first: calls of which the customer's phone
-    /// rang, or may have rung.
+    /// Whom robots called first at `since` or later, the first first. The tries of one promise are
+    /// one call: the first of which the customer's phone rang, or may have rung.
     pub async fn robot_calls_since(
         &self,
         since: Timestamp,
     ) -> Result<Vec<RobotCall>, DatabaseError> {
-        let sql = "select p.phone, p.name, a.at_ms from attempts a \
+        let sql = "select p.phone, p.name, min(a.at_ms) as at_ms from attempts a \
             join promises p on p.id = a.promise \
-            where a.at_ms >= $1 and p.kind in ('rating-call', 'reminder') \
+            where p.kind in ('rating-call', 'reminder') \
             and (a.outcome is null or a.outcome not in ('congested', 'withdrawn')) \
-            order by a.at_ms, a.promise limit $2";
+            group by p.id, p.phone, p.name having min(a.at_ms) >= $1 \
+            order by 3, 1 limit $2";
         let rows: Vec<(String, String, i64)> = on_pool!(&self.pool, |pool| {
             sqlx::query_as(sql).bind(since.0).bind(one_too_many()).fetch_all(pool).await?
         });

@@ -96,7 +96,8 @@ fn house(names: &[&str], way: Way) -> House {
     };
     script.incidents.insert(incident.name.clone(), Arc::new(incident));
     for kind in PromiseKind::ALL.into_iter().filter(|kind| kind.is_human()) {
-        let rules = CallbackRules { way, ..CallbackRules::default() };
+        let escalate_to = Some("sales".to_owned());
+        let rules = CallbackRules { way, escalate_to, ..CallbackRules::default() };
         script.callbacks.insert(kind, Arc::new(rules));
     }
     plan.scripts.insert("hotline".to_owned(), Arc::new(script));
@@ -388,7 +389,6 @@ fn an_operator_who_hangs_up_too_soon_disturbs_no_customer() {
     let ringing = house.rings()[0].to_owned();
     house.pick_up(&ringing);
     house.pass(3_000);
-    eprintln!("{:#?} {:#?}", house.promises, house.attempts);
     let customer = house.customer_picks_up(ANNA);
     house.pass(3_000);
     house.end(customer, HUNG_UP.0, HUNG_UP.1);
@@ -422,6 +422,33 @@ fn an_event_of_an_order_becomes_one_callback_however_often_it_comes() {
     house.end(customer, HUNG_UP.0, HUNG_UP.1);
     house.pass(30_000);
     assert_eq!(house.states(PromiseKind::Incident), [PromiseState::Kept]);
+}
+
+#[test]
+fn a_promise_that_will_be_late_is_seen_by_those_whom_the_plan_names() {
+    let mut house = house(&["anna", "zoya"], Way::OperatorFirst);
+    // Zoya answers for sales alone.
+    let groups = vec!["sales".to_owned()];
+    let attendance = Attendance { groups: groups.clone(), paused: None };
+    let mut operators = vec![operator("anna", "201"), operator("zoya", "202")];
+    operators[0].groups = vec!["support".to_owned()];
+    operators[1].groups = groups;
+    let attendance = BTreeMap::from([(login("zoya"), attendance)]);
+    house.tell(Event::OperatorsReplaced { operators, attendance });
+    house.customer("+79160000001");
+    house.pick_up("anna");
+    house.miss(ANNA);
+    house.pass(24 * 60_000);
+    assert!(house.rings().is_empty(), "anna talks, and there is time: {:?}", house.rings());
+    house.pass(65_000);
+    assert_eq!(house.rings(), ["zoya"]);
+    house.pick_up("zoya");
+    house.pass(3_000);
+    let customer = house.customer_picks_up(ANNA);
+    house.pass(2_000);
+    house.end(customer, HUNG_UP.0, HUNG_UP.1);
+    house.pass(30_000);
+    assert_eq!(house.states(PromiseKind::CallbackMissed), [PromiseState::Kept]);
 }
 
 #[test]

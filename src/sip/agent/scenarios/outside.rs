@@ -171,6 +171,16 @@ fn a_silent_server_is_left_for_the_next_one_of_the_same_trunk() {
 }
 
 #[test]
+fn a_server_that_no_way_leads_to_is_left_at_once() {
+    let mut scene = working_house(&[ONE, TWO], |_| {});
+    call(&mut scene);
+    scene.agent.undeliverable(scene.now_ms, ONE.parse().unwrap());
+    let next = invites(scene.sent()).remove(0);
+    assert!(next.contains("@192.0.2.2:5060 "), "{next}");
+    assert_eq!(outcome(&scene.events()), None);
+}
+
+#[test]
 fn a_trunk_that_asks_for_a_rest_gets_it() {
     let mut scene = working_house(&[ONE, TWO], |_| {});
     let (invite, _) = call(&mut scene);
