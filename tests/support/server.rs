@@ -134,9 +134,9 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(ALLO)
             .arg("serve")
-            .args(&self.arguments)
             .arg("--config")
             .arg(self.path("allo.toml"))
+            .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

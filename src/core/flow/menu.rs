@@ -1,6 +1,7 @@
 //! Questions with keys: rounds, wrong keys, silence, and the question how the conversation was.
 
 use crate::dialplan::plan::{Block, Menu};
+use crate::dialplan::waiting;
 use crate::domain::{CallFact, Key, Timestamp};
 
 use super::{Activity, Command, Flow, Next, Waiting, phrases};
@@ -117,5 +118,5 @@ impl Flow {
 }
 
 fn prompt(menu: &Menu, visit: &MenuVisit) -> Block {
-    if visit.is_rating { phrases(&["phrase/rate-same-call"]) } else { menu.prompt.clone() }
+    if visit.is_rating { phrases(&[waiting::RATE]) } else { menu.prompt.clone() }
 }

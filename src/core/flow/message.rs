@@ -1,5 +1,6 @@
 //! What a caller leaves to be heard later: after a beep, until a key, silence, or the limit.
 
+use crate::dialplan::waiting;
 use crate::domain::Timestamp;
 
 use super::deeds::Deed;
@@ -9,7 +10,7 @@ impl Flow {
     /// Everything that was said before is heard first, and then the beep.
     pub(super) fn message(&mut self, max_ms: u64, now: Timestamp, out: &mut Vec<Command>) -> Next {
         self.typed_ahead.clear();
-        self.say_in_any_case(&[recording("tone/beep")], now, out);
+        self.say_in_any_case(&[recording(waiting::BEEP)], now, out);
         Next::Wait(Waiting::Beep { max_ms })
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Piece, Script, Statement};
+use crate::dialplan::waiting;
 use crate::domain::{CallId, EndReason, Key, LegId, Timestamp};
 
 use super::{Activity, Command, Entry, Flow, Knowledge, Setting, Waiting, recording};
@@ -70,7 +71,7 @@ impl Flow {
 
     fn ask_for_human(&mut self, greeting: Greeting, now: Timestamp, out: &mut Vec<Command>) {
         self.say_in_any_case(&greeting.callback.prompt, now, out);
-        self.say_in_any_case(&[recording("phrase/callback-press-1")], now, out);
+        self.say_in_any_case(&[recording(waiting::PRESS)], now, out);
         self.waiting = Waiting::Greeting(greeting);
         if self.plays.is_empty() {
             self.on_silence(now, out);

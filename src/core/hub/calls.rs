@@ -47,6 +47,8 @@ pub(super) struct Call {
     pub outbound: Option<Outbound>,
     /// What was promised last in this call.
     pub promised: Option<PromiseId>,
+    /// The file of a message that belongs to no promise yet.
+    pub message: Option<String>,
     /// The place in the line that the caller left for a callback.
     pub place: Option<LinePlace>,
     phase: Phase,
@@ -93,6 +95,7 @@ impl Call {
             refuses_recording: false,
             outbound: None,
             promised: None,
+            message: None,
             place: None,
             phase: Phase::Up,
             timer: None,
@@ -178,9 +181,9 @@ impl Hub {
             Stay::Alone => {}
             Stay::Waiting { .. } => {
                 let release = match (&entry.outbound, by) {
-                    (Some(_), _) => Release::NotReached,
-                    (None, EndedBy::Caller) => Release::Abandoned,
-                    (None, _) => Release::Lost,
+                    (Some(outbound), _) if outbound.robot.is_none() => Release::NotReached,
+                    (_, EndedBy::Caller) => Release::Abandoned,
+                    (_, _) => Release::Lost,
                 };
                 self.acd.release(now, call, release, &mut self.acts);
                 self.let_whispered_go(now, call, out);
@@ -282,7 +285,6 @@ impl Hub {
     ) {
         let Some(entry) = self.calls.remove(&call) else { return };
         self.legs.remove(&entry.leg);
-        self.messages.remove(&call);
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, call));
         }

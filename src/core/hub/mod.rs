@@ -6,7 +6,8 @@
 //! - `whisper`: what operators are told by a voice
 //! - `talk`: a caller and an operator hear each other: hold, the end, a broken connection
 //! - `desk`: an operator's phone calls: colleagues, and the codes of `codes`
-//! - `outbound`: our calls to customers: robots, and operators who call back
+//! - `callbacks`: operators call customers back
+//! - `outbound`: the phones of customers whom robots or operators call
 //! - `promises`: what calls promise, and how the ledger has it kept
 //! - `aftermath`: what follows when a conversation is over
 //! - `recording`: conversations are written down
@@ -16,6 +17,7 @@
 //! - `ids`, `tips`, `today`: identifiers; which tips were heard; the figures of the day
 
 mod aftermath;
+mod callbacks;
 mod calls;
 mod codes;
 mod desk;
@@ -91,8 +93,8 @@ pub struct Hub {
     callbacks: BTreeMap<PromiseId, CallId>,
     /// Calls that wait for their promise to be stored, to speak of it.
     unspoken: BTreeMap<PromiseId, CallId>,
-    /// Calls that leave a message.
-    messages: BTreeSet<CallId>,
+    /// Messages that are being left, or whose file is not closed yet, and what they belong to.
+    messages: BTreeMap<CallId, Option<PromiseId>>,
     aftermath: Aftermath,
     is_draining: bool,
 }
@@ -125,7 +127,7 @@ impl Hub {
             promise_acts,
             callbacks: BTreeMap::new(),
             unspoken: BTreeMap::new(),
-            messages: BTreeSet::new(),
+            messages: BTreeMap::new(),
             aftermath: Aftermath::default(),
             is_draining: false,
         }

@@ -1,26 +1,23 @@
-//! Calls of ours to customers: by a robot, or because an operator calls back.
+//! The customer's phone, when we are the ones who call: for a robot, or for an operator who calls
+//! back (`callbacks`).
 //!
-//! A robot's call is one leg, which runs the robot's menu as soon as it is picked up. A callback is a
-//! ticket in the line of its group, with a leg for the customer that is dialled when an operator has
-//! picked up, or is reserved; then the customer hears who calls, and the two are connected when the
-//! one has picked up and the other has heard it.
+//! It is dialled, picked up or not, and hears the robot's menu, or who calls; then the call is like
+//! that of any caller.
 
 use std::sync::Arc;
 
-use crate::dialplan::plan::{
-    Block, CallbackRules, Group, Identity, Overflow, Piece, Robot, Script, Statement, Way,
-};
+use crate::dialplan::plan::{Block, Identity, Robot, Script, Statement};
 use crate::domain::{
-    About, Attempt, CallFact, CallId, CallOutcome, CallerId, EndReason, EndedBy, LegId, LinePlace,
-    Login, Origin, Promise, PromiseId, PromiseKind, RecordingId, RingOutcome, Timestamp,
+    About, Attempt, CallFact, CallId, CallOutcome, CallerId, EndReason, EndedBy, LegId, Login,
+    Promise, PromiseId, PromiseKind, RecordingId, RingOutcome, Timestamp,
 };
 
-use super::super::acd::{Joined, Release, Ticket, TicketWay};
+use super::super::acd::{Joined, TicketWay};
 use super::super::event::{Command, Destination, Dial};
-use super::super::flow::{Callback, Flow, display_callback};
+use super::super::flow::{Callback, Flow};
 use super::super::knowledge::Knowledge;
 use super::Hub;
-use super::calls::{Call, Stay};
+use super::calls::Call;
 use super::legs::Role;
 
 /// From one tone to the next, for an operator whose customer's phone rings.
@@ -35,14 +32,14 @@ pub(super) struct Outbound {
     /// The robot that calls; `None`: an operator calls back.
     pub robot: Option<String>,
     /// How the customer sees the call, and for how long the phone may ring.
-    identity: Identity,
-    ring_ms: u64,
+    pub identity: Identity,
+    pub ring_ms: u64,
     pub way: TicketWay,
     pub customer: Customer,
     /// The operator who picked up and waits for the customer.
     pub operator: Option<(LegId, Login)>,
     /// The ledger stores the attempt.
-    is_reserved: bool,
+    pub is_reserved: bool,
     /// Somebody talked with the customer, or the customer pressed a key for the robot.
     pub is_reached: bool,
     /// When the waiting operator hears the next tone.
@@ -63,14 +60,33 @@ pub(super) enum Customer {
 }
 
 impl Outbound {
+    /// A call of an operator that keeps a promise; nobody is dialled yet.
+    pub fn to_keep(promise: &Promise, identity: &Identity, ring_ms: u64) -> Self {
+        Self {
+            promise: promise.id,
+            kind: promise.kind,
+            about: promise.about.clone(),
+            robot: None,
+            identity: identity.clone(),
+            ring_ms,
+            way: TicketWay::Caller,
+            customer: Customer::NotDialled,
+            operator: None,
+            is_reserved: false,
+            is_reached: false,
+            tone_at: None,
+            display: None,
+        }
+    }
+
     /// A callback whose customer is on the way to the operator.
     pub fn awaits_operator(&self) -> bool {
         self.robot.is_none() && self.customer == Customer::Up
     }
 }
 
-/// Robots.
 impl Hub {
+    /// The attempt is stored: the customer is dialled, and hears the menu of the robot.
     pub(super) fn call_by_robot(
         &mut self,
         now: Timestamp,
@@ -82,267 +98,17 @@ impl Hub {
     ) {
         let begin = Begin::Menu(robot.name.clone());
         let outbound = Outbound {
-            promise: promise.id,
-            kind: promise.kind,
-            about: promise.about.clone(),
             robot: Some(robot.name.clone()),
-            identity: robot.identity.clone(),
-            ring_ms: robot.ring_ms,
-            way: TicketWay::Caller,
-            customer: Customer::NotDialled,
-            operator: None,
             is_reserved: true,
-            is_reached: false,
-            tone_at: None,
-            display: None,
+            ..Outbound::to_keep(&promise, &robot.identity, robot.ring_ms)
         };
         self.place(now, attempt.call, &promise, outbound, script, begin, out);
         self.dial_customer(now, attempt.call, out);
     }
-}
 
-/// Callbacks.
-impl Hub {
-    /// Puts the ticket of a promise into the line of its group.
-    pub(super) fn enter_line_for(
-        &mut self,
-        now: Timestamp,
-        promise: Promise,
-        rules: &CallbackRules,
-        script: Arc<Script>,
-        out: &mut Vec<Command>,
-    ) {
-        let id = promise.id;
-        let group = promise
-            .group
-            .as_ref()
-            .and_then(|name| script.groups.get(name).or_else(|| self.plan.group(name)).cloned());
-        let group = group.or_else(|| script.groups.values().next().cloned());
-        let Some(group) = group else {
-            return self.with_ledger(now, |ledger, wall, acts| ledger.left_line(wall, id, acts));
-        };
-        let helped = promise.escalated.then(|| with_help(&group, rules)).flatten();
-        let group = helped.unwrap_or(group);
-        let call = self.ids.call(now);
-        let (way, press) = match rules.way {
-            Way::OperatorFirst => (TicketWay::OperatorFirst, None),
-            Way::CustomerFirst { press } => (TicketWay::CustomerFirst, press),
-        };
-        let prompt = rules.prompt.clone();
-        let prompt = prompt.unwrap_or_else(|| vec![Piece::Recording(greeting(promise.kind))]);
-        let begin = Begin::Callback(Callback { group: group.name.clone(), prompt, press });
-        let label = script.incidents.get(&promise.name).and_then(|i| i.label.clone());
-        let outbound = Outbound {
-            promise: id,
-            kind: promise.kind,
-            about: promise.about.clone(),
-            robot: None,
-            identity: rules.identity.clone(),
-            ring_ms: rules.ring_ms,
-            way,
-            customer: Customer::NotDialled,
-            operator: None,
-            is_reserved: false,
-            is_reached: false,
-            tone_at: None,
-            display: Some(display_callback(
-                script.language,
-                promise.kind,
-                label.as_deref(),
-                promise.due,
-                &script.timezone,
-            )),
-        };
-        let script = with_group(script, &group);
-        self.place(now, call, &promise, outbound, script, begin, out);
-        self.callbacks.insert(id, call);
-        let place = promise.place.map(|place| LinePlace {
-            entered: self.calendar.moment(place.entered),
-            priority: place.priority,
-        });
-        let Some(entry) = self.calls.get_mut(&call) else { return };
-        entry.origin = Origin::Callback;
-        let ticket = Ticket { place, way, ..entry.ticket(call, group.clone()) };
-        entry.stay = Stay::Waiting { group: Some(group) };
-        match self.acd.join(now, ticket, &mut self.acts) {
-            Joined::Waiting { .. } => {}
-            Joined::Full | Joined::Nobody => {
-                self.give_up_call(now, call, out);
-                self.with_ledger(now, |ledger, wall, acts| ledger.left_line(wall, id, acts));
-            }
-        }
-    }
-
-    /// The promise will be late: from now on those help whom the plan names. A ticket for which
-    /// somebody is rung already has its operator.
-    pub(super) fn escalate(&mut self, now: Timestamp, promise: &Promise, out: &mut Vec<Command>) {
-        let Some(&call) = self.callbacks.get(&promise.id) else { return };
-        if self.acd.is_ringing(call) || self.acd.is_reserved(call) {
-            return;
-        }
-        let Some(entry) = self.calls.get_mut(&call) else { return };
-        let rules = entry.flow.script().callbacks.get(&promise.kind).cloned();
-        let (Some(rules), Some(group)) = (rules, entry.group().cloned()) else { return };
-        let Some(outbound) = &entry.outbound else { return };
-        let (is_waiting, way) = (outbound.customer == Customer::NotDialled, outbound.way);
-        let Some(helped) = with_help(&group, &rules).filter(|_| is_waiting) else { return };
-        let Some(place) = self.acd.release(now, call, Release::NotReached, &mut self.acts) else {
-            return; // An operator has just picked up.
-        };
-        let Some(entry) = self.calls.get_mut(&call) else { return };
-        entry.origin = Origin::Callback;
-        let ticket = Ticket { place: Some(place), way, ..entry.ticket(call, helped.clone()) };
-        entry.stay = Stay::Waiting { group: Some(helped) };
-        match self.acd.join(now, ticket, &mut self.acts) {
-            Joined::Waiting { .. } => {}
-            Joined::Full | Joined::Nobody => self.give_up_call(now, call, out),
-        }
-    }
-
-    /// The promise does not want an operator any more.
-    pub(super) fn leave_line_for(
-        &mut self,
-        now: Timestamp,
-        promise: PromiseId,
-        out: &mut Vec<Command>,
-    ) {
-        if let Some(&call) = self.callbacks.get(&promise) {
-            self.give_up_call(now, call, out);
-        }
-    }
-
-    /// An operator is reserved for a customer who is called first.
-    pub(super) fn operator_reserved(
-        &mut self,
-        now: Timestamp,
-        call: CallId,
-        operator: Login,
-        out: &mut Vec<Command>,
-    ) {
-        self.reserve(now, call, operator, out);
-    }
-
-    /// An operator has picked up for a callback: the customer is called, or is there already.
-    pub(super) fn operator_ready(
-        &mut self,
-        now: Timestamp,
-        call: CallId,
-        leg: LegId,
-        operator: Login,
-        out: &mut Vec<Command>,
-    ) {
-        let Some(outbound) = self.outbound(call) else { return };
-        outbound.operator = Some((leg, operator.clone()));
-        match outbound.customer {
-            Customer::NotDialled => self.reserve(now, call, operator, out),
-            Customer::Rings => {}
-            Customer::Up => {}
-            Customer::Ready => self.connect(now, call, leg, Some(operator), out),
-        }
-    }
-
-    /// The operator is gone before the customer was connected. A customer who is there waits for
-    /// another one; one whose phone rings is not disturbed for nobody.
-    pub(super) fn operator_left(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
-        let Some(outbound) = self.outbound(call) else { return };
-        outbound.operator = None;
-        outbound.tone_at = None;
-        let customer = outbound.customer;
-        match customer {
-            // When the attempt is stored, it will be seen that nobody is there.
-            Customer::NotDialled => {}
-            Customer::Rings => {
-                let Some(leg) = self.calls.get(&call).map(|entry| entry.leg) else { return };
-                self.acd.release(now, call, Release::NotReached, &mut self.acts);
-                let (by, reason) = (EndedBy::Operator, EndReason::Cancelled);
-                out.push(Command::Hangup { leg, by, reason });
-            }
-            Customer::Up | Customer::Ready => {}
-        }
-        self.with(call, now, out, |_, _| {});
-    }
-
-    fn reserve(&mut self, now: Timestamp, call: CallId, operator: Login, out: &mut Vec<Command>) {
-        let Some(outbound) = self.outbound(call) else { return };
-        if outbound.is_reserved {
-            return;
-        }
-        outbound.is_reserved = true;
-        let promise = outbound.promise;
-        let is_wanted = self.with_ledger(now, |ledger, wall, acts| {
-            ledger.reserve(wall, promise, operator, call, acts)
-        });
-        if !is_wanted {
-            self.give_up_call(now, call, out);
-            self.with_ledger(now, |ledger, wall, acts| ledger.left_line(wall, promise, acts));
-        }
-    }
-
-    /// The attempt is stored: the customer is dialled, if an operator is still there.
-    pub(super) fn call_customer(
-        &mut self,
-        now: Timestamp,
-        promise: &Promise,
-        out: &mut Vec<Command>,
-    ) {
-        let id = promise.id;
-        let call = self.callbacks.get(&id).copied();
-        let is_awaited = call.is_some_and(|call| {
-            let way = self.calls.get(&call).and_then(|entry| entry.outbound.as_ref());
-            way.is_some_and(|outbound| match outbound.way {
-                TicketWay::OperatorFirst => outbound.operator.is_some(),
-                TicketWay::CustomerFirst | TicketWay::Caller => self.acd.is_reserved(call),
-            })
-        });
-        match call {
-            Some(call) if is_awaited => self.dial_customer(now, call, out),
-            Some(call) => {
-                self.give_up_call(now, call, out);
-                self.attempt_over(now, id, CallOutcome::Withdrawn);
-            }
-            None => self.attempt_over(now, id, CallOutcome::Withdrawn),
-        }
-    }
-
-    /// Takes a call that is not wanted any more out of everything, unless somebody hears it.
-    pub(super) fn give_up_call(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
-        let Some(entry) = self.calls.get(&call) else { return };
-        match entry.outbound.as_ref().map(|outbound| outbound.customer) {
-            Some(Customer::NotDialled) => {
-                self.end_callback(now, call, EndedBy::Server, EndReason::Cancelled, out);
-            }
-            Some(Customer::Rings) => {
-                let leg = entry.leg;
-                let (by, reason) = (EndedBy::Server, EndReason::Cancelled);
-                out.push(Command::Hangup { leg, by, reason });
-            }
-            Some(Customer::Up | Customer::Ready) | None => {}
-        }
-    }
-
-    /// A call whose customer never was there is over.
-    fn end_callback(
-        &mut self,
-        now: Timestamp,
-        call: CallId,
-        by: EndedBy,
-        reason: EndReason,
-        out: &mut Vec<Command>,
-    ) {
-        let Some(outbound) = self.outbound(call) else { return };
-        let promise = outbound.promise;
-        self.callbacks.remove(&promise);
-        self.acd.release(now, call, Release::NotReached, &mut self.acts);
-        self.let_whispered_go(now, call, out);
-        self.drop_call(call, by, reason, out);
-    }
-}
-
-/// The customer's phone.
-impl Hub {
     /// Makes the call; nothing rings yet.
     #[expect(clippy::too_many_arguments, reason = "a call is made of these")]
-    fn place(
+    pub(super) fn place(
         &mut self,
         now: Timestamp,
         call: CallId,
@@ -375,7 +141,7 @@ impl Hub {
         self.calls.insert(call, entry);
     }
 
-    fn dial_customer(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
+    pub(super) fn dial_customer(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         let (leg, number) = (entry.leg, entry.caller.number().cloned());
         let (Some(outbound), Some(number)) = (&mut entry.outbound, number) else { return };
@@ -498,47 +264,23 @@ impl Hub {
         self.attempt_over(now, promise, outcome);
     }
 
-    fn attempt_over(&mut self, now: Timestamp, promise: PromiseId, outcome: CallOutcome) {
+    pub(super) fn attempt_over(
+        &mut self,
+        now: Timestamp,
+        promise: PromiseId,
+        outcome: CallOutcome,
+    ) {
         self.with_ledger(now, |ledger, wall, acts| ledger.called(wall, promise, outcome, acts));
     }
 
-    fn outbound(&mut self, call: CallId) -> Option<&mut Outbound> {
+    pub(super) fn outbound(&mut self, call: CallId) -> Option<&mut Outbound> {
         self.calls.get_mut(&call)?.outbound.as_mut()
     }
 }
 
 /// What a customer meets who picks up.
-enum Begin {
+pub(super) enum Begin {
     /// The menu of a robot.
     Menu(String),
     Callback(Callback),
-}
-
-/// The group with another one that helps at once; `None`: the plan names none.
-fn with_help(group: &Arc<Group>, rules: &CallbackRules) -> Option<Arc<Group>> {
-    let also = vec![rules.escalate_to.clone()?];
-    let mut helped = Group::clone(group);
-    helped.overflow.insert(0, Overflow { after_ms: 0, also });
-    Some(Arc::new(helped))
-}
-
-/// The script with a group of another file.
-fn with_group(script: Arc<Script>, group: &Arc<Group>) -> Arc<Script> {
-    if script.groups.contains_key(&group.name) {
-        return script;
-    }
-    let mut own = Script::clone(&script);
-    own.groups.insert(group.name.clone(), group.clone());
-    Arc::new(own)
-}
-
-/// Who calls and why, in the words of the catalogue.
-fn greeting(kind: PromiseKind) -> RecordingId {
-    RecordingId::new(match kind {
-        PromiseKind::CallbackOrdered | PromiseKind::CallbackFromLine => "phrase/callback-ordered",
-        PromiseKind::CallbackMissed | PromiseKind::CallbackAfterHours => "phrase/callback-missed",
-        PromiseKind::CallbackLowRating => "phrase/callback-low-rating",
-        PromiseKind::Incident => "phrase/callback-incident",
-        PromiseKind::RatingCall | PromiseKind::Reminder => "phrase/notice-hello",
-    })
 }

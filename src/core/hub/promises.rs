@@ -14,6 +14,9 @@ use super::Hub;
 use super::outbound::Outbound;
 use crate::dialplan::plan::Trigger;
 
+/// Messages that may be under way; with more, the oldest belongs to no promise any more.
+const MESSAGES_MAX: usize = 10_000;
+
 impl Hub {
     /// What the wall clock says.
     pub(super) fn wall(&self, now: Timestamp) -> Timestamp {
@@ -99,7 +102,8 @@ impl Hub {
                 out.extend(caller.map(|phone| Command::WriteCrm { call, phone, write }));
             }
             Deed::Message { max_ms } => {
-                self.messages.insert(call);
+                let promised = entry.promised;
+                self.note_message(call, promised);
                 out.push(Command::StartMessage { call, leg, max_ms });
             }
             Deed::StopMessage => out.push(Command::StopMessage { leg }),
@@ -154,10 +158,12 @@ impl Hub {
         let entry = self.calls.get_mut(&call)?;
         let is_from_line = terms.kind == PromiseKind::CallbackFromLine;
         let place = entry.place.take().filter(|_| is_from_line);
+        let message = entry.message.take();
         // What comes of a robot's call is about the conversation that the robot asked about.
         let mut about = match &entry.outbound {
-            Some(outbound) => outbound.about.clone(),
+            Some(outbound) => About { message, ..outbound.about.clone() },
             None => About {
+                message,
                 call: Some(call),
                 timezone: entry.flow.customer_timezone(),
                 ..About::default()
@@ -233,6 +239,15 @@ impl Hub {
         self.with_ledger(now, |ledger, wall, acts| ledger.forbid(wall, forbidden, acts));
     }
 
+    /// The caller's message will belong to this promise. A caller may hang up instead of ending the
+    /// message, so that its file is closed after the call.
+    fn note_message(&mut self, call: CallId, promised: Option<PromiseId>) {
+        if self.messages.len() >= MESSAGES_MAX {
+            self.messages.pop_first();
+        }
+        self.messages.insert(call, promised);
+    }
+
     /// The file of a message, or of a conversation, was closed.
     pub(super) fn recorded(
         &mut self,
@@ -241,11 +256,14 @@ impl Hub {
         note: RecordingNote,
         out: &mut Vec<Command>,
     ) {
-        if self.messages.remove(&call) {
-            let promised = self.calls.get(&call).and_then(|entry| entry.promised);
-            if let Some(promise) = promised {
-                let file = note.file.clone();
-                self.with_ledger(now, |ledger, _, acts| ledger.message_left(promise, file, acts));
+        if let Some(promised) = self.messages.remove(&call) {
+            let file = note.file.clone();
+            match (promised, self.calls.get_mut(&call)) {
+                (Some(promise), _) => self.with_ledger(now, |ledger, _, acts| {
+                    ledger.message_left(promise, file, acts);
+                }),
+                (None, Some(entry)) => entry.message = Some(file),
+                (None, None) => {}
             }
             self.with(call, now, out, |entry, out| entry.flow.on_message_ended(now, out));
         }

@@ -7,7 +7,7 @@ use crate::dialplan::plan::{
     CallbackRules, Cap, Due, Identity, Incident, Menu, Missed, Robot, RobotKind, Trigger, Way,
     Window,
 };
-use crate::domain::{CallOutcome, PromiseKind, PromiseState, ShopEvent};
+use crate::domain::{CallOutcome, PromiseKind, PromiseState, RecordingNote, ShopEvent};
 
 /// Monday, 2026-11-23, noon in UTC.
 const NOON: Timestamp = Timestamp(1_795_435_200_000);
@@ -449,6 +449,31 @@ fn a_promise_that_will_be_late_is_seen_by_those_whom_the_plan_names() {
     house.end(customer, HUNG_UP.0, HUNG_UP.1);
     house.pass(30_000);
     assert_eq!(house.states(PromiseKind::CallbackMissed), [PromiseState::Kept]);
+}
+
+#[test]
+fn a_message_belongs_to_its_promise_also_if_the_caller_hangs_up_in_it() {
+    let mut plan = plan(|_| ());
+    let mut script = Script::clone(&plan.scripts["hotline"]);
+    let closed = [
+        promise(PromiseKind::CallbackAfterHours, 30),
+        Statement::Message { max_ms: 60_000 },
+        Statement::Hangup,
+    ];
+    script.entries[0] = closed.into();
+    plan.scripts.insert("hotline".to_owned(), Arc::new(script));
+    let mut house = House::of(&["anna"], plan);
+    let caller = house.customer(ANNA);
+    house.pass(2_000);
+    let is_begun = |command: &Command| matches!(command, Command::StartMessage { .. });
+    assert!(house.commands.iter().any(is_begun), "{:?}", house.commands);
+    house.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
+    let file = "2026-11-23/message.wav".to_owned();
+    let note =
+        RecordingNote { file: file.clone(), length_ms: 1_500, paused: Vec::new(), problem: None };
+    house.tell(Event::Recorded { call: caller.call, note });
+    let promise = house.of_kind(PromiseKind::CallbackAfterHours)[0];
+    assert_eq!(promise.about.message, Some(file));
 }
 
 #[test]
