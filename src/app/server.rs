@@ -55,6 +55,7 @@ pub struct Server {
     keeping: JoinHandle<()>,
     numbers: Vec<String>,
     has_sample: bool,
+    lacks_trunk: bool,
 }
 
 impl Server {
@@ -134,6 +135,7 @@ impl Server {
             legs_up,
         };
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
+        let lacks_trunk = config.trunks.is_empty() && loaded.plan.calls_customers();
         let seed = rand::random();
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
         let inputs = Inputs { sip, media, control: controls, stored, questions };
@@ -176,6 +178,7 @@ impl Server {
             reloading,
             numbers,
             has_sample,
+            lacks_trunk,
         })
     }
 
@@ -197,6 +200,11 @@ impl Server {
     /// The numbers that the plan answers.
     pub fn numbers(&self) -> &[String] {
         &self.numbers
+    }
+
+    /// The plan has customers called, but nothing leads to them.
+    pub fn lacks_trunk(&self) -> bool {
+        self.lacks_trunk
     }
 
     /// In which the passwords of operators are proved.

@@ -86,6 +86,7 @@ impl Watch {
             | CallFact::Connected { .. }
             | CallFact::Transferred { .. }
             | CallFact::Conversed(_)
+            | CallFact::Asked { .. }
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
             | CallFact::NotReached { .. }

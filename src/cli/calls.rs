@@ -201,6 +201,7 @@ pub(super) fn described(fact: &CallFact, full: bool) -> Option<String> {
             format!("{by} transferred it to {}, {how}", shown_number(to, full))
         }
         CallFact::Conversed(talk) => conversed(talk),
+        CallFact::Asked { survey } => format!("asked in the same call: {survey}"),
         CallFact::Recorded(note) => match &note.problem {
             None => format!("recorded: {}, {}", note.file, Span { ms: note.length_ms }),
             Some(problem) => format!("recorded in part: {}; {problem}", note.file),

@@ -4,6 +4,7 @@
 
 pub mod call;
 pub mod calls;
+mod clocks;
 pub mod crm;
 pub mod demo;
 pub mod dnc;

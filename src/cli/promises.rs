@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::calls::{rfc3339, shown_phone};
+use super::clocks::Clocks;
 use super::table::{self, Side};
-use crate::app::clock::Clock;
 use crate::config::{Config, Period};
 use crate::core::kept::is_overdue;
 use crate::domain::{Promise, PromiseKind, Span, Timestamp};
@@ -48,12 +48,10 @@ pub struct PromisesArgs {
 
 /// Lists promises, whether the server runs or not.
 pub async fn run(config: &Config, args: &PromisesArgs) -> anyhow::Result<ExitCode> {
-    let now = Clock::start().now();
     let filter = PromiseFilter {
         open: !args.all,
         kind: args.kind,
         group: args.group.clone(),
-        due_before: args.due.map(|within| now.plus_ms(within.as_ms())),
         newest: args.all.then(|| args.limit.unwrap_or(NEWEST)),
         ..PromiseFilter::default()
     };
@@ -61,17 +59,25 @@ pub async fn run(config: &Config, args: &PromisesArgs) -> anyhow::Result<ExitCod
     let found = store.promises(&filter).await;
     store.close().await;
     let mut found = found?;
+    let clocks = Clocks::read(config, &found);
+    if let Some(within) = args.due {
+        let is_due = |promise: &Promise, now: Timestamp| promise.due < now.plus_ms(within.as_ms());
+        found.retain(|PromiseRecord { promise, .. }| {
+            clocks.of(promise).is_some_and(|now| is_due(promise, now))
+        });
+    }
     if args.late {
-        found.retain(|record| is_overdue(&record.promise, now));
+        found.retain(|record| is_late(&record.promise, clocks.of(&record.promise)));
     }
     let zone = TimeZone::system();
     let mut out = io::stdout().lock();
     if args.json {
-        let list: Vec<Value> =
-            found.iter().map(|record| as_json(record, now, &zone, args.full)).collect();
+        let as_json =
+            |record: &PromiseRecord| as_json(record, clocks.of(&record.promise), &zone, args.full);
+        let list: Vec<Value> = found.iter().map(as_json).collect();
         writeln!(out, "{:#}", json!({ "promises": list }))?;
     } else {
-        print(&mut out, &found, now, args.full)?;
+        print(&mut out, &found, clocks, &zone, args.full)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +85,8 @@ pub async fn run(config: &Config, args: &PromisesArgs) -> anyhow::Result<ExitCod
 fn print(
     out: &mut impl Write,
     found: &[PromiseRecord],
-    now: Timestamp,
+    clocks: Clocks,
+    zone: &TimeZone,
     full: bool,
 ) -> io::Result<()> {
     if found.is_empty() {
@@ -99,7 +106,7 @@ fn print(
     let row = |PromiseRecord { number, promise }: &PromiseRecord| {
         vec![
             number.to_string(),
-            countdown(promise, now),
+            countdown(promise, clocks.of(promise), zone),
             promise.kind.to_string(),
             shown_phone(&promise.phone, full),
             owner(promise),
@@ -110,7 +117,8 @@ fn print(
         ]
     };
     table::print(out, &heading, &found.iter().map(row).collect::<Vec<_>>())?;
-    let late = found.iter().filter(|record| is_overdue(&record.promise, now)).count();
+    let is_late = |record: &&PromiseRecord| is_late(&record.promise, clocks.of(&record.promise));
+    let late = found.iter().filter(is_late).count();
     writeln!(
         out,
         "{} in all, {late} late; allo why promise NUMBER tells the story of one",
@@ -118,8 +126,17 @@ fn print(
     )
 }
 
-/// `in 12 min`, `late 5 min`; of one that is over: when it was.
-pub(super) fn countdown(promise: &Promise, now: Timestamp) -> String {
+/// Whether it should have been begun by now. Without a time nothing is late.
+fn is_late(promise: &Promise, now: Option<Timestamp>) -> bool {
+    now.is_some_and(|now| is_overdue(promise, now))
+}
+
+/// `in 12 min`, `late 5 min`; of one that is over: when it was. Without a time, the day and hour.
+pub(super) fn countdown(promise: &Promise, now: Option<Timestamp>, zone: &TimeZone) -> String {
+    let Some(now) = now else {
+        let (word, at) = promise.ended.map_or(("due", promise.due), |ended| ("over", ended));
+        return format!("{word} {}", at.in_zone(zone).strftime("%Y-%m-%d %H:%M"));
+    };
     if let Some(ended) = promise.ended {
         return format!("over {} ago", rough(now.since(ended)));
     }
@@ -169,10 +186,10 @@ pub(super) fn reason(promise: &Promise) -> String {
     words.join(", ")
 }
 
-/// With everything that is known of it.
+/// With everything that is known of it. `now` is the time that counts for it, if there is one.
 pub(super) fn as_json(
     record: &PromiseRecord,
-    now: Timestamp,
+    now: Option<Timestamp>,
     zone: &TimeZone,
     full: bool,
 ) -> Value {
@@ -188,8 +205,8 @@ pub(super) fn as_json(
         "script": promise.script,
         "made": time(promise.made),
         "due": time(promise.due),
-        "left-ms": promise.due.0.saturating_sub(now.0),
-        "late": is_overdue(promise, now),
+        "left-ms": now.map(|now| promise.due.0.saturating_sub(now.0)),
+        "late": is_late(promise, now),
         "state": promise.state,
         "next-at": promise.next_at.map(time),
         "attempts": promise.attempts,

@@ -2,9 +2,11 @@
 //! denominator, and on demand the calls behind it.
 //!
 //! - `promises`, `ratings`: reports of their own
+//! - `columns`: documents → CSV
 //! - `period`: `today`, `week`, `2026-11-01..2026-11-07` → moments
 //! - `shown`: figures → table, CSV, JSON
 
+mod columns;
 mod period;
 mod promises;
 mod ratings;
@@ -26,7 +28,7 @@ use crate::config::{self, Config, nearest};
 use crate::core::service_level::{By, Part, Standard, Tally, by_parts};
 use crate::dialplan::Plan;
 use crate::dialplan::plan::{Formula, Target};
-use crate::domain::{Conversation, Timestamp, Visit};
+use crate::domain::{Conversation, Visit};
 use crate::store::{ConversationRecord, Store, VisitRecord};
 
 #[derive(Debug, Args)]
@@ -34,8 +36,8 @@ use crate::store::{ConversationRecord, Store, VisitRecord};
 pub struct ReportArgs {
     #[command(subcommand)]
     of: Option<ReportOf>,
-    /// today, yesterday, week (the last seven days, today included), a day such as 2026-11-21, or
-    /// days from..to, both included.
+    /// today, yesterday, week (the last seven days, today included), a day such as 2026-11-21, a
+    /// month such as 2026-11, or days from..to, both included.
     #[arg(default_value = "today", value_name = "DAYS")]
     days: Days,
     /// Only this group.
@@ -80,8 +82,8 @@ enum ReportOf {
 /// What reports of promises and ratings have in common.
 #[derive(Debug, Args)]
 struct PartArgs {
-    /// today, yesterday, week (the last seven days, today included), a day such as 2026-11-21, or
-    /// days from..to, both included.
+    /// today, yesterday, week (the last seven days, today included), a day such as 2026-11-21, a
+    /// month such as 2026-11, or days from..to, both included.
     #[arg(default_value = "today", value_name = "DAYS")]
     days: Days,
     /// Only this group.
@@ -100,15 +102,18 @@ struct PartArgs {
     #[arg(long)]
     rehearsal: bool,
     /// One JSON document on stdout.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "csv")]
     json: bool,
+    /// CSV on stdout: the rows, or with --list what is behind them.
+    #[arg(long)]
+    csv: bool,
 }
 
-/// The days of a report, and when they are looked at.
+/// The days of a report, and the plan of today.
 struct Period {
     span: Span,
     zone: TimeZone,
-    now: Timestamp,
+    plan: Plan,
 }
 
 impl Period {
@@ -133,11 +138,15 @@ impl Period {
 }
 
 fn period_of(config: &Config, args: &PartArgs) -> anyhow::Result<Period> {
-    // With mistakes in the dialplans, the time zone is that of this machine, as with none.
-    let plan = plans::read_plan(config).unwrap_or_default();
+    let plan = plans::read_plan(config).unwrap_or_else(|_| {
+        eprintln!(
+            "warning: the dialplans have mistakes (allo check), so neither their time zone nor the \
+             loyalty index of their surveys is known"
+        );
+        Plan::default()
+    });
     let zone = zone(&plan, args.timezone.as_deref())?;
-    let now = Clock::start().now();
-    Ok(Period { span: args.days.span(now, &zone)?, zone, now })
+    Ok(Period { span: args.days.span(Clock::start().now(), &zone)?, zone, plan })
 }
 
 /// `--by`

@@ -138,10 +138,11 @@ const HEADING: [(&str, Side); 9] = [
 
 fn row(robot: &Robot, zone: &TimeZone) -> Vec<String> {
     let Robot { name, stopped, left, up, done, answered, opted_out, ends } = robot;
-    let state = match (stopped, left) {
-        (true, _) => "stopped",
-        (false, 0) => "idle",
-        (false, _) => "calls",
+    let state = match (stopped, left, up) {
+        (true, ..) => "stopped",
+        (false, 0, _) => "idle",
+        (false, _, 0) => "waits",
+        (false, ..) => "calls",
     };
     let ends = ends.filter(|_| !stopped);
     let ends = ends.map(|at| at.in_zone(zone).strftime("%Y-%m-%d %H:%M").to_string());
@@ -190,9 +191,11 @@ mod tests {
         let mut robot: Robot = serde_json::from_str(answer).unwrap();
         let line = |robot: &Robot| row(robot, &TimeZone::UTC)[2..].join(" ");
         assert_eq!(line(&robot), "3 7 2 2 1 calls 2026-11-22 13:53");
+        robot.up = 0;
+        assert_eq!(line(&robot), "3 7 0 2 1 waits 2026-11-22 13:53", "for its hours, or a trunk");
         robot.stopped = true;
-        assert_eq!(line(&robot), "3 7 2 2 1 stopped ");
+        assert_eq!(line(&robot), "3 7 0 2 1 stopped ");
         (robot.stopped, robot.left, robot.ends) = (false, 0, None);
-        assert_eq!(line(&robot), "3 0 2 2 1 idle ");
+        assert_eq!(line(&robot), "3 0 0 2 1 idle ");
     }
 }

@@ -60,6 +60,9 @@ fn print_banner(server: &Server, rehearsal: Option<&Rehearsal>, file: Option<&Pa
     if let Some(rehearsal) = rehearsal {
         println!("  CLOCK    {rehearsal}");
     }
+    if server.lacks_trunk() {
+        println!("  TRUNKS   none: robots and call backs wait until the settings have a [[trunk]]");
+    }
     if server.has_sample() {
         println!("  CRM      filled with sample customers; allo crm import replaces them by yours");
     }

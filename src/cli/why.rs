@@ -105,6 +105,7 @@ fn of_line(call: &CallRecord) -> impl Iterator<Item = &CallEvent> {
         | CallFact::Key { .. }
         | CallFact::Entered { .. }
         | CallFact::LookedUp { .. }
+        | CallFact::Asked { .. }
         | CallFact::Recorded(_)
         | CallFact::Promised { .. }
         | CallFact::Ended { .. }

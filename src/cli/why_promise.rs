@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::calls::{described, heading, rfc3339, shown_phone, since_start};
+use super::clocks::Clocks;
 use super::promises::{as_json, countdown, reason};
-use crate::app::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Attempt, CallId, Promise, PromiseState, Timestamp};
 use crate::store::{
@@ -36,10 +36,16 @@ pub async fn run(
     };
     let calls = calls_of(&store, &story).await?;
     store.close().await;
-    let (zone, now) = (TimeZone::system(), Clock::start().now());
+    let record = PromiseRecord { number: story.number, promise: story.promise.clone() };
+    let now = Clocks::read(config, [&record]).of(&story.promise);
+    let zone = TimeZone::system();
     let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{:#}", document(&story, &calls, now, &zone, full))?;
+        writeln!(
+            out,
+            "{:#}",
+            document(&story, &calls, &as_json(&record, now, &zone, full), &zone)
+        )?;
     } else {
         print(&mut out, &story, &calls, now, &zone, full)?;
     }
@@ -62,7 +68,7 @@ fn print(
     out: &mut impl Write,
     story: &PromiseStory,
     calls: &[CallRecord],
-    now: Timestamp,
+    now: Option<Timestamp>,
     zone: &TimeZone,
     full: bool,
 ) -> io::Result<()> {
@@ -70,7 +76,8 @@ fn print(
     let phone = shown_phone(&promise.phone, full);
     let Promise { kind, state, due, group, script, .. } = promise;
     let name = if promise.name.is_empty() { String::new() } else { format!(" {}", promise.name) };
-    writeln!(out, "promise {number}  {kind}{name}  {phone}  {state}, {}", countdown(promise, now))?;
+    let left = countdown(promise, now, zone);
+    writeln!(out, "promise {number}  {kind}{name}  {phone}  {state}, {left}")?;
     let whose = group.as_deref().map_or_else(String::new, |group| format!(" by {group}"));
     writeln!(out, "  to be kept{whose} until {}, by the rules of {script}", shown(*due, zone))?;
     let reason = reason(promise);
@@ -169,14 +176,7 @@ fn shown(at: Timestamp, zone: &TimeZone) -> String {
     at.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn document(
-    story: &PromiseStory,
-    calls: &[CallRecord],
-    now: Timestamp,
-    zone: &TimeZone,
-    full: bool,
-) -> Value {
-    let record = PromiseRecord { number: story.number, promise: story.promise.clone() };
+fn document(story: &PromiseStory, calls: &[CallRecord], promise: &Value, zone: &TimeZone) -> Value {
     let time = |at: Timestamp| rfc3339(at, zone);
     let changes = story.changes.iter().map(|change| {
         json!({
@@ -198,7 +198,7 @@ fn document(
     let told =
         told(story, zone).into_iter().map(|(at, text)| json!({ "at": time(at), "text": text }));
     json!({
-        "promise": as_json(&record, now, zone, full),
+        "promise": promise,
         "told": told.collect::<Vec<_>>(),
         "changes": changes.collect::<Vec<_>>(),
         "attempts": attempts.collect::<Vec<_>>(),

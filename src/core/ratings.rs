@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::dialplan::plan::Loyalty;
 use crate::domain::PromiseState;
 
 /// The 97.5 % quantile of the normal distribution: a two-sided interval of 95 %.
@@ -63,6 +64,14 @@ impl Scores {
     /// The share of 4 and 5, from 0 to 1.
     pub fn content_share(&self) -> Option<f64> {
         share(self.content(), self.n())
+    }
+
+    /// The loyalty index, from 0 to 100. `None`: there is no score.
+    pub fn loyalty(&self, formula: Loyalty) -> Option<f64> {
+        match formula {
+            Loyalty::ShareOf4And5 => self.content_share().map(|share| share * 100.0),
+            Loyalty::MeanOf100 => self.mean().map(|mean| (mean - 1.0) / 4.0 * 100.0),
+        }
     }
 }
 
@@ -130,6 +139,28 @@ mod tests {
         // s = 1.3562, t(7) = 2.365
         let interval = scores.mean_interval().unwrap();
         assert!(near(interval.low, 2.741) && near(interval.high, 5.0), "{interval:?}");
+    }
+
+    #[test]
+    fn the_index_runs_from_0_to_100_by_both_formulas() {
+        let some = scores(&[5, 4, 4, 2]);
+        assert!(near(some.loyalty(Loyalty::ShareOf4And5).unwrap(), 75.0));
+        assert!(near(some.loyalty(Loyalty::MeanOf100).unwrap(), 68.75), "mean 3.75");
+        for formula in Loyalty::ALL {
+            assert_eq!(scores(&[]).loyalty(formula), None);
+            assert!(near(scores(&[1]).loyalty(formula).unwrap(), 0.0));
+            assert!(near(scores(&[5, 5]).loyalty(formula).unwrap(), 100.0));
+        }
+    }
+
+    #[test]
+    fn a_month_is_all_its_ratings_and_not_a_mean_of_its_days() {
+        let (quiet, busy) = (scores(&[1]), scores(&[5, 5, 5, 5, 4, 4, 4, 4, 3]));
+        let mut month = Scores::default();
+        [1, 5, 5, 5, 5, 4, 4, 4, 4, 3].into_iter().for_each(|score| month.add(score));
+        let index = |scores: &Scores| scores.loyalty(Loyalty::ShareOf4And5).unwrap();
+        assert!(near(index(&month), 80.0));
+        assert!(f64::midpoint(index(&quiet), index(&busy)) < 45.0);
     }
 
     #[test]

@@ -250,7 +250,7 @@ fn order_of(row: &Cells) -> Option<Order> {
 fn event_of(mut row: Cells, region: Region) -> Result<ShopEvent, EventMistake> {
     let id = row.remove("id").filter(|id| !id.trim().is_empty());
     if id.is_none() {
-        return Err(EventMistake { field: "id".to_owned(), why: "is missing" });
+        return Err(EventMistake::new("id", "is missing"));
     }
     let [event, phone] = ["event", "phone"].map(|name| row.remove(name).unwrap_or_default());
     RawEvent { id, event, phone, values: row }.read(region, String::new)

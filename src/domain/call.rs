@@ -188,6 +188,10 @@ pub enum CallFact {
     },
     /// An operator's part is over, wrap-up included.
     Conversed(Conversation),
+    /// After the conversation the caller was asked in the same call how it was.
+    Asked {
+        survey: String,
+    },
     /// A file with the conversation was closed.
     Recorded(RecordingNote),
     /// The caller was told that something will be done.

@@ -32,6 +32,14 @@ pub struct EventMistake {
     pub why: &'static str,
 }
 
+impl EventMistake {
+    /// A name of a field that nobody would read to its end is not shown to it either.
+    pub fn new(field: &str, why: &'static str) -> Self {
+        let field = field.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+        Self { field, why }
+    }
+}
+
 impl RawEvent {
     /// Checks every field; numbers are read as people of `region` write them. `key` names an event
     /// that has no id of its own among all events.
@@ -42,7 +50,7 @@ impl RawEvent {
     ) -> Result<ShopEvent, EventMistake> {
         let name = self.event.trim();
         if name.is_empty() {
-            return Err(EventMistake { field: "event".to_owned(), why: "is missing" });
+            return Err(EventMistake::new("event", "is missing"));
         }
         check("event", is_name(name), "not a name such as balance.low")?;
         let phone =
@@ -50,13 +58,13 @@ impl RawEvent {
         let Some(phone) = phone else {
             let why =
                 if self.phone.trim().is_empty() { "is missing" } else { "not a phone number" };
-            return Err(EventMistake { field: "phone".to_owned(), why });
+            return Err(EventMistake::new("phone", why));
         };
         let id = self.id.as_deref().map(str::trim).filter(|id| !id.is_empty());
         check("id", id.is_none_or(|id| is_short(id, ID_CHARS_MAX)), "longer than 128 characters")?;
         if self.values.len() > VALUES_MAX {
             let field = self.values.into_keys().nth(VALUES_MAX).unwrap_or_default();
-            return Err(EventMistake { field, why: "more than 32 fields" });
+            return Err(EventMistake::new(&field, "more than 32 fields"));
         }
         let mut values = BTreeMap::new();
         for (field, value) in self.values {
@@ -71,12 +79,7 @@ impl RawEvent {
 }
 
 fn check(field: &str, is_right: bool, why: &'static str) -> Result<(), EventMistake> {
-    if is_right {
-        return Ok(());
-    }
-    // A name that nobody would read to its end is not shown to it either.
-    let field = field.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-    Err(EventMistake { field, why })
+    if is_right { Ok(()) } else { Err(EventMistake::new(field, why)) }
 }
 
 fn is_name(text: &str) -> bool {

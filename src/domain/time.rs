@@ -21,11 +21,12 @@ impl Timestamp {
             .to_zoned(zone.clone())
     }
 
-    /// `ms` milliseconds later.
+    /// `ms` milliseconds earlier.
     pub fn minus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)))
     }
 
+    /// `ms` milliseconds later.
     pub fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add_unsigned(ms))
     }

@@ -101,6 +101,7 @@ fn unended_stay(life: &Life) -> Option<Visit> {
             | CallFact::NotTaken { .. }
             | CallFact::Connected { .. }
             | CallFact::Conversed(_)
+            | CallFact::Asked { .. }
             | CallFact::Recorded(_)
             | CallFact::Promised { .. }
             | CallFact::NotReached { .. }

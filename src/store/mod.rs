@@ -32,8 +32,8 @@ pub use calls::{CallEvent, CallFilter, CallRecord};
 pub use crm_writes::{CrmWriteEnd, PendingCrmWrite};
 pub use operators::{OperatorError, StoredOperator};
 pub use promises::{
-    Change, PromiseFilter, PromiseRecord, PromiseStory, PromiseWriter, QueueFull, RatingFilter,
-    RatingRecord, RobotCall, Stored,
+    AskedRecord, Change, PromiseFilter, PromiseRecord, PromiseStory, PromiseWriter, QueueFull,
+    RatingFilter, RatingRecord, RobotCall, Stored,
 };
 pub use refusals::{Consent, Refusal};
 pub use tips::TipHeard;

@@ -197,6 +197,7 @@ impl RowChange {
             | CallFact::LeftLine(_)
             | CallFact::Transferred { .. }
             | CallFact::Conversed(_)
+            | CallFact::Asked { .. }
             | CallFact::Recorded(_)
             | CallFact::NotReached { .. }
             | CallFact::Promised { .. } => {}
@@ -230,6 +231,7 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
     }
     let changes: Vec<(CallId, RowChange)> = changes.into_iter().collect();
     let (visits, conversations) = (visits_of(batch), conversations_of(batch));
+    let asked = asked_of(batch);
     on_pool!(pool, |pool, begin| {
         let mut transaction = pool.begin_with(begin).await?;
         for rows in changes.chunks(ROWS_PER_STATEMENT) {
@@ -282,8 +284,29 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
             let query = &mut add_conversations(rows);
             query.build().persistent(false).execute(&mut *transaction).await?;
         }
+        for rows in asked.chunks(ROWS_PER_STATEMENT) {
+            let mut query =
+                QueryBuilder::new("insert into asked_in_call (call_id, survey, at_ms, rehearsal) ");
+            query.push_values(rows, |mut row, (queued, survey)| {
+                row.push_bind(queued.call.to_string())
+                    .push_bind(storable(survey))
+                    .push_bind(queued.at.0)
+                    .push_bind(queued.rehearsal);
+            });
+            query.push(" on conflict (call_id, survey) do nothing");
+            query.build().persistent(false).execute(&mut *transaction).await?;
+        }
         transaction.commit().await
     })
+}
+
+/// The questions of a batch how a conversation was, each with its survey.
+fn asked_of(batch: &[Queued]) -> Vec<(&Queued, &str)> {
+    let asked = batch.iter().filter_map(|queued| match &queued.fact {
+        CallFact::Asked { survey } => Some((queued, survey.as_str())),
+        _ => None,
+    });
+    asked.collect()
 }
 
 /// The stays in a line of a batch, each with its call and number.

@@ -1,6 +1,7 @@
 //! `POST /api/events`: what happens in the shop comes in here and is kept before it is answered.
 //!
 //! All or nothing: one wrong field, and no event of the request is kept. The error names the field.
+//! What an event may hold, [`RawEvent`] knows, as for events from CSV files and from the CRM.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,20 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::domain::{PhoneNumber, Region, ShopEvent};
+use crate::domain::{EventMistake, RawEvent, Region, ShopEvent};
 
 /// Events in one request.
 pub const EVENTS_AT_ONCE_MAX: usize = 1_000;
 /// Bytes of one request.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Characters of an event's name, and of a field's.
-const NAME_CHARS_MAX: usize = 64;
-const ID_CHARS_MAX: usize = 128;
-/// Fields of an event, besides those that every event has.
-const VALUES_MAX: usize = 32;
-const VALUE_CHARS_MAX: usize = 500;
 
 type Keeping = Pin<Box<dyn Future<Output = Result<Kept, String>> + Send>>;
 
@@ -74,86 +69,34 @@ impl Intake {
         let Value::Object(mut fields) = event else {
             return Err("an event is an object with the fields event and phone".to_owned());
         };
-        let name = required(&mut fields, "event")?;
-        if !is_name(&name) {
-            let problem = format!(
-                "a name such as balance.low: letters, digits, \".\", \"-\" and \"_\", at most \
-                 {NAME_CHARS_MAX}"
-            );
-            return Err(wrong("event", &problem));
-        }
-        let phone = required(&mut fields, "phone")?;
-        let phone = PhoneNumber::parse(&phone, self.region)
-            .ok_or_else(|| wrong("phone", "is not a phone number"))?;
-        let key = match taken(&mut fields, "id")? {
-            Some(id) if id.chars().count() > ID_CHARS_MAX => {
-                return Err(wrong("id", &format!("is longer than {ID_CHARS_MAX} characters")));
+        let mut taken =
+            |name: &str| fields.remove(name).map_or(Ok(None), |value| text(name, value));
+        let (id, event, phone) = (taken("id")?, taken("event")?, taken("phone")?);
+        let mut values = BTreeMap::new();
+        for (name, value) in fields {
+            if let Some(text) = text(&name, value)? {
+                values.insert(name, text);
             }
-            Some(id) if id.is_empty() => return Err(wrong("id", "is empty")),
-            Some(id) => ShopEvent::key_of(&name, &id),
-            None => uuid::Uuid::now_v7().to_string(),
-        };
-        Ok(ShopEvent { key, name, phone, values: values(fields)? })
-    }
-}
-
-fn values(fields: Map<String, Value>) -> Result<BTreeMap<String, String>, String> {
-    if fields.len() > VALUES_MAX {
-        return Err(format!(
-            "{} fields besides event, phone and id; at most {VALUES_MAX}",
-            fields.len()
-        ));
-    }
-    let mut values = BTreeMap::new();
-    for (name, value) in fields {
-        if !is_name(&name) {
-            let problem = format!(
-                "the name of a field is letters, digits, \".\", \"-\" and \"_\", at most \
-                 {NAME_CHARS_MAX}"
-            );
-            return Err(wrong(&name, &problem));
         }
-        let Some(text) = text(&name, value)? else { continue };
-        if text.chars().count() > VALUE_CHARS_MAX {
-            return Err(wrong(&name, &format!("is longer than {VALUE_CHARS_MAX} characters")));
-        }
-        values.insert(name, text);
+        let (event, phone) = (event.unwrap_or_default(), phone.unwrap_or_default());
+        let key = || uuid::Uuid::now_v7().to_string();
+        let raw = RawEvent { id, event, phone, values };
+        raw.read(self.region, key).map_err(|mistake| format!("field {mistake}"))
     }
-    Ok(values)
 }
 
-fn required(fields: &mut Map<String, Value>, name: &str) -> Result<String, String> {
-    taken(fields, name)?.filter(|text| !text.is_empty()).ok_or_else(|| wrong(name, "is missing"))
-}
-
-fn taken(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
-    fields.remove(name).map_or(Ok(None), |value| text(name, value))
-}
-
-/// A value as a text of one line; `None` for null, which is as good as no field.
-fn text(name: &str, value: Value) -> Result<Option<String>, String> {
-    let text = match value {
-        Value::Null => return Ok(None),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        Value::String(text) => text,
+/// `None` for null, which is as good as no field.
+fn text(field: &str, value: Value) -> Result<Option<String>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(value) => Ok(Some(value.to_string())),
+        Value::Number(value) => Ok(Some(value.to_string())),
+        Value::String(text) => Ok(Some(text)),
         Value::Array(_) | Value::Object(_) => {
-            return Err(wrong(name, "must be a text, a number, true or false"));
+            let why = "must be a text, a number, true or false";
+            Err(format!("field {}", EventMistake::new(field, why)))
         }
-    };
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Ok(Some(line.trim().to_owned()))
-}
-
-fn is_name(text: &str) -> bool {
-    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-    !text.is_empty() && text.chars().count() <= NAME_CHARS_MAX && text.chars().all(is_allowed)
-}
-
-/// Names the field, as far as its name is short.
-fn wrong(field: &str, problem: &str) -> String {
-    let shown: String = field.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-    format!("field {shown}: {problem}")
+    }
 }
 
 #[cfg(test)]
@@ -197,32 +140,28 @@ mod tests {
             (r#"[7]"#, "event 1: an event is an object"),
             (r#"{"phone": "+79161112233"}"#, "field event: is missing"),
             (r#"{"event": "", "phone": "+79161112233"}"#, "field event: is missing"),
-            (r#"{"event": "a b", "phone": "+79161112233"}"#, "field event: a name such as"),
+            (r#"{"event": "a b", "phone": "+79161112233"}"#, "field event: not a name such as"),
             (r#"{"event": ["a"], "phone": "+79161112233"}"#, "field event: must be a text"),
             (r#"{"event": "a"}"#, "field phone: is missing"),
-            (r#"{"event": "a", "phone": "100"}"#, "field phone: is not a phone number"),
-            (r#"{"event": "a", "phone": true}"#, "field phone: is not a phone number"),
+            (r#"{"event": "a", "phone": "100"}"#, "field phone: not a phone number"),
+            (r#"{"event": "a", "phone": true}"#, "field phone: not a phone number"),
             (r#"{"event": "a", "phone": "+79161112233", "id": {}}"#, "field id: must be a text"),
-            (r#"{"event": "a", "phone": "+79161112233", "id": ""}"#, "field id: is empty"),
             (
                 r#"{"event": "a", "phone": "+79161112233", "items": [1]}"#,
                 "field items: must be a text",
             ),
-            (
-                r#"{"event": "a", "phone": "+79161112233", "a b": 1}"#,
-                "field a b: the name of a field",
-            ),
+            (r#"{"event": "a", "phone": "+79161112233", "a b": 1}"#, "field a b: not a name"),
             (
                 &format!(r#"{{"event": "a", "phone": "+79161112233", "id": "{long}"}}"#),
-                "field id: is longer than 128",
+                "field id: longer than 128",
             ),
             (
                 &format!(r#"{{"event": "a", "phone": "+79161112233", "note": "{long}"}}"#),
-                "field note: is longer than 500",
+                "field note: longer than 500",
             ),
             (
                 &format!(r#"{{"event": "a", "phone": "+79161112233", {}}}"#, many.join(", ")),
-                "33 fields besides",
+                "field f9: more than 32 fields",
             ),
             (
                 r#"[{"event": "a", "phone": "+79161112233"}, {"event": "a"}]"#,

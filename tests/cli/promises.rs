@@ -1,17 +1,20 @@
 //! What is owed to customers, what they thought, who is not to be called, and events of the shop.
 
+use std::time::Duration;
+
 use allo::config::DatabaseUrl;
 use allo::domain::{
-    About, Attempt, CallId, CallOutcome, PhoneNumber, Promise, PromiseId, PromiseKind,
-    PromiseState, Rating, Region, Timestamp,
+    About, Attempt, CallFact, CallId, CallOutcome, Conversation, PhoneNumber, Promise, PromiseId,
+    PromiseKind, PromiseState, Rating, Region, Timestamp,
 };
-use allo::store::Store;
+use allo::store::{PromiseWriter, Store};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{PLAN, code, json, prepared, stderr, stdout};
-use crate::support::server::Server;
+use crate::support::eventually;
+use crate::support::server::{Server, Setup};
 
 /// 2026-11-20 10:00 UTC
 const MADE: i64 = 1_795_168_800_000;
@@ -66,7 +69,10 @@ fn rating(of: &Promise, score: u8) -> Rating {
 
 /// A house with a day of promises behind it.
 fn house() -> Server {
-    let server = prepared(PLAN);
+    let survey = "survey \"rating\" { after \"answered\"; keys \"1-5\"; key \"9\" { do-not-call }; \
+                  below 4 { promise \"callback-low-rating\" due=\"30m\" group=\"support\" }; \
+                  loyalty \"share-of-4-5\" }\ngroup \"support\"\n";
+    let server = prepared(&format!("{PLAN}{survey}"));
     let url = DatabaseUrl::Sqlite(server.path("allo.db"));
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let store = Store::open(&url).await.unwrap();
@@ -104,10 +110,47 @@ fn house() -> Server {
         }
         let rehearsed = Promise { rehearsal: true, ..promise(20, missed, PromiseState::Kept) };
         writer.store(rehearsed, at(0)).unwrap();
+        let rehearsed = Promise { rehearsal: true, ..promise(21, missed, PromiseState::Open) };
+        writer.store(rehearsed, at(0)).unwrap();
         writer.flush().await;
+        asked_in_calls(&store, &writer).await;
         store.close().await;
     });
     server
+}
+
+/// Two callers of Anna are asked in the same call, and one presses 4, two minutes later.
+async fn asked_in_calls(store: &Store, writer: &PromiseWriter) {
+    let calls = store.writer();
+    for number in [201, 202] {
+        let call = CallId(Uuid::from_u128(number));
+        let talk = Conversation {
+            operator: "anna".parse().unwrap(),
+            group: Some("support".into()),
+            began: at(0),
+            talk_ms: 60_000,
+            hold_ms: 0,
+            wrap_up_ms: 0,
+            topic: None,
+        };
+        let asked = CallFact::Asked { survey: "rating".into() };
+        for (minute, fact) in [(299, asked), (300, CallFact::Conversed(talk))] {
+            calls.record(call, at(minute), fact);
+        }
+    }
+    calls.flush().await;
+    let given_in = CallId(Uuid::from_u128(201));
+    let rating = Rating {
+        survey: "rating".into(),
+        score: 4,
+        call: Some(given_in),
+        promise: None,
+        operator: Some("anna".parse().unwrap()),
+        group: Some("support".into()),
+        topic: None,
+    };
+    writer.rating(given_in, rating, at(301)).unwrap();
+    writer.flush().await;
 }
 
 fn done(server: &Server, arguments: &[&str]) -> String {
@@ -132,8 +175,10 @@ fn what_is_owed_counts_down_and_its_story_is_told() {
     {
         assert!(late.contains(part), "{part}: {told}");
     }
-    assert!(told.contains(" in ") && told.contains("2 in all, 1 late"), "{told}");
+    assert!(told.contains(" in ") && told.contains("3 in all, 1 late"), "{told}");
     assert!(!told.contains("rating-call"), "that is over: {told}");
+    let rehearsed = told.lines().find(|line| line.contains("rehearsal")).expect("one is of it");
+    assert!(rehearsed.contains(" due 2026-11-20 "), "nobody's clock counts for it: {told}");
     assert!(done(&server, &["promises", "--late", "--full"]).contains("+79161112233"));
     assert!(done(&server, &["promises", "--kind", "incident"]).contains("nothing is owed"));
     let count = |arguments: &[&str]| {
@@ -142,7 +187,7 @@ fn what_is_owed_counts_down_and_its_story_is_told() {
     };
     assert_eq!(count(&["promises", "--due", "30m"]), 1);
     assert_eq!(count(&["promises", "--group", "sales"]), 0);
-    assert_eq!(count(&["promises", "--all"]), 8);
+    assert_eq!(count(&["promises", "--all"]), 9);
     assert_eq!(count(&["promises", "--all", "--limit", "2"]), 2);
 
     let story = done(&server, &["why", "promise", "1"]);
@@ -177,22 +222,56 @@ fn reports_say_how_promises_were_kept_and_what_customers_thought() {
     assert_eq!(kept.matches("+7916•••2233").count(), 7, "all but the rehearsal: {kept}");
     let rehearsed: Value =
         serde_json::from_str(&report("promises", &["--rehearsal", "--json"])).unwrap();
-    assert_eq!(rehearsed["total"]["made"], 1);
+    assert_eq!(rehearsed["total"]["made"], 2);
+    let csv = report("promises", &["--csv"]);
+    assert!(csv.starts_with("kind,made,kept-in-time,too-late,"), "{csv}");
+    assert!(csv.contains("\ncallback-missed,3,1,0,0,1,0,1,2,50.0,720000\n"), "{csv}");
+    let list = report("promises", &["--csv", "--list"]);
+    assert!(
+        list.starts_with("number,kind,name,customer,") && list.contains("7916•••2233"),
+        "{list}"
+    );
 
     let thought = report("ratings", &["--list"]);
     let anna = thought.lines().find(|line| line.starts_with("anna")).unwrap();
-    for part in ["3.67", "1.00–5.00", "66.7 % = 2/3", "21–94 %", "75.0 % = 3/4"] {
+    for part in ["3.75", "1.75–5.00", "75.0 % = 3/4", "30–95 %", "75.0 % = 3/4", "50.0 % = 1/2"]
+    {
         assert!(anna.contains(part), "{part}: {thought}");
     }
     let by_day: Value =
         serde_json::from_str(&report("ratings", &["--by", "day", "--json"])).unwrap();
     assert_eq!(by_day["rows"][0]["day"], "2026-11-20");
-    assert_eq!(by_day["total"]["counts"], json!([0, 1, 0, 1, 1]));
+    assert_eq!(by_day["total"]["counts"], json!([0, 1, 0, 2, 1]));
+    let index = json!({ "share-of-4-5": { "index": 75.0, "n": 4 } });
+    assert_eq!(by_day["rows"][0]["loyalty"], index);
+    let csv = report("ratings", &["--by", "day", "--csv"]);
+    assert!(csv.starts_with("day,n,score-1,") && csv.contains(",75.0,4\n"), "{csv}");
+    assert!(
+        report("ratings", &["--csv", "--list"]).contains(",rating,4,anna,support,"),
+        "the call"
+    );
     let none: Value =
         serde_json::from_str(&report("ratings", &["--group", "sales", "--json"])).unwrap();
     assert_eq!((&none["total"]["n"], &none["total"]["asked"]), (&json!(0), &json!(0)));
     // The report of calls is what it was.
     assert!(done(&server, &["report", "2026-11-20"]).contains("service level"));
+}
+
+#[test]
+fn the_loyalty_index_is_measured_daily_and_summed_up_monthly() {
+    let server = house();
+    let report = |more: &[&str]| done(&server, &[&["report", "ratings"], more].concat());
+    let month = report(&["2026-11", "--by", "day", "--timezone", "America/New_York"]);
+    let line = |start: &str| month.lines().find(|line| line.starts_with(start)).unwrap();
+    assert!(line("2026-11-20").ends_with("share-of-4-5 75.0 (n 4)"), "{month}");
+    assert!(line("all").ends_with("share-of-4-5 75.0 (n 4)"), "{month}");
+    assert!(month.contains("loyalty, share-of-4-5: 100 · number of 4 and 5 / n"), "{month}");
+    assert!(report(&["2026-11", "--by", "month"]).contains("\n2026-11 "));
+    assert!(!report(&["2026-11", "--by", "operator"]).contains("loyalty"));
+    // A question of the last minute of a day belongs to that day, even if the answer does not.
+    let asked = report(&["2026-11-20", "--by", "day", "--timezone", "Etc/GMT-9"]);
+    let line = asked.lines().find(|line| line.starts_with("all")).unwrap();
+    assert!(line.contains("66.7 % = 2/3") && line.contains("50.0 % = 1/2"), "{asked}");
 }
 
 #[test]
@@ -256,6 +335,93 @@ fn events_of_the_shop_come_from_csv_all_or_none() {
         (&json!(false), &json!("event"))
     );
     assert_eq!(self::pending(&server).len(), 2, "nothing half-stored");
+}
+
+const INCIDENT: &str = "incident \"item-not-found\" { group \"support\" }\ngroup \"support\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_api_csv_and_crm_tell_is_one_promise() {
+    let settings = "[crm]\nsource = \"sql\"\n\n[crm.sql]\nurl = \"sqlite:{folder}/crm.db\"\n\
+        customers = \"select name from client where phone = $1\"\n\
+        events = \"select id, event, phone, item from happened\"\n";
+    let setup =
+        Setup { plan: format!("{PLAN}{INCIDENT}"), settings: settings.into(), ..Setup::default() };
+    let mut server = Server::prepare(&setup);
+    let url = format!("sqlite:{}?mode=rwc", server.path("crm.db").display());
+    let crm = sqlx::SqlitePool::connect(&url).await.unwrap();
+    for statement in [
+        "create table client (phone text, name text)",
+        "create table happened (id integer, event text, phone text, item text)",
+        "insert into happened values (1507, 'item-not-found', '8 (916) 111-22-33', 'kettle')",
+    ] {
+        sqlx::query(statement).execute(&crm).await.unwrap();
+    }
+    crm.close().await;
+    server.launch().await;
+    let owed = || {
+        let list = json(&server.allo(&["promises", "--all", "--full", "--json"]));
+        list["promises"].as_array().unwrap().clone()
+    };
+    let first = eventually("the CRM is asked", Duration::from_secs(20), async || owed().pop());
+    assert_eq!(first.await["customer"], "+79161112233");
+
+    let event = r#"{"event": "item-not-found", "phone": "+7 916 111-22-33", "id": 1507}"#;
+    let url = format!("http://{}/api/events", server.web);
+    let request = ureq::post(url).header("Content-Type", "application/json");
+    let answer = request.send(event).unwrap().body_mut().read_to_string().unwrap();
+    assert_eq!(answer, r#"{"new":0,"repeated":1}"#);
+    server.write("events.csv", "event,phone,id\nitem-not-found,89161112233, 1507 \n");
+    let file = server.path("events.csv").display().to_string();
+    assert!(done(&server, &["event", "import", &file]).contains("0 new, 1 known already"));
+    assert_eq!(owed().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_owed_in_a_rehearsal_counts_down_by_its_clock_while_it_runs() {
+    let arguments = ["--clock", "2030-11-27T12:00:00+03:00"].map(str::to_owned).to_vec();
+    let setup = Setup { plan: format!("{PLAN}{INCIDENT}"), arguments, ..Setup::default() };
+    let mut server = Server::prepare(&setup);
+    server.launch().await;
+    server.write("events.csv", "event,phone\nitem-not-found,+79161112233\n");
+    let file = server.path("events.csv").display().to_string();
+    done(&server, &["event", "import", &file]);
+    let owed = |server: &Server| {
+        let list = json(&server.allo(&["promises", "--json"]));
+        list["promises"].as_array().unwrap().first().cloned()
+    };
+    let told = "the event is seen to";
+    let promise = eventually(told, Duration::from_secs(20), async || owed(&server)).await;
+    let left = promise["left-ms"].as_i64().expect("the server tells its clock");
+    assert!((1..=15 * MINUTE).contains(&left), "{promise}");
+    assert!(done(&server, &["promises", "--due", "16m"]).contains("1 in all"), "{promise}");
+    server.terminate().await;
+    assert_eq!(owed(&server).unwrap()["left-ms"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn robots_of_a_running_server_are_watched_stopped_and_resumed() {
+    let robot = "robot \"low-balance\" { when \"balance.low\"; say \"balance-hello\"; \
+                 key \"9\" { do-not-call } }\n";
+    let mut server = prepared(&format!("{PLAN}{robot}"));
+    let told = refused(&server, &["robot", "stop", "low-balance"]);
+    assert!(told.contains("is allo serve running?"), "{told}");
+    server.launch().await;
+    let status = || done(&server, &["robot", "status"]);
+    assert!(status().contains(" idle"), "{}", status());
+    server.write("events.csv", "event,phone\nbalance.low,+79161112233\n");
+    let file = server.path("events.csv").display().to_string();
+    done(&server, &["event", "import", &file]);
+    let told = "its call waits for its hours, or for a trunk";
+    eventually(told, Duration::from_secs(20), async || status().contains(" waits").then_some(()))
+        .await;
+    assert!(done(&server, &["robot", "stop", "low-balance"]).contains("robot resume low-balance"));
+    assert!(status().contains(" stopped"), "{}", status());
+    assert!(done(&server, &["robot", "resume", "low-balance"]).contains("goes on"));
+    assert!(!status().contains(" stopped"), "{}", status());
+    let one = json(&server.allo(&["robot", "status", "low-balance", "--json"]));
+    assert_eq!((&one[0]["left"], &one[0]["up"]), (&json!(1), &json!(0)));
+    let told = refused(&server, &["robot", "stop", "low-blance"]);
+    assert!(told.contains("no robot low-blance; it has low-balance"), "{told}");
 }
 
 fn pending(server: &Server) -> Vec<allo::domain::ShopEvent> {

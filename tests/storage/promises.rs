@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use allo::config::DatabaseUrl;
 use allo::domain::{
-    About, Attempt, CallOutcome, LinePlace, Promise, PromiseId, PromiseKind, PromiseState, Rating,
+    About, Attempt, CallFact, CallOutcome, Conversation, LinePlace, Promise, PromiseId,
+    PromiseKind, PromiseState, Rating,
 };
 use allo::store::{
     Change, PromiseFilter, PromiseRecord, PromiseWriter, QueueFull, RatingFilter, RobotCall, Store,
@@ -113,6 +114,7 @@ async fn contract(url: &DatabaseUrl) {
     what_death_cut_off_counts_as_made(&store).await;
     promises_are_found_by_what_they_are(&store).await;
     the_last_key_of_a_rating_counts(&store).await;
+    who_was_asked_in_the_same_call_is_known_with_the_operator(&store).await;
     store.close().await;
 }
 
@@ -235,7 +237,6 @@ async fn promises_are_found_by_what_they_are(store: &Store) {
     assert_eq!(ids(open.clone()).await, [30, 10, 12, 20], "the first due first");
     let sales = Some("sales".to_owned());
     assert_eq!(ids(PromiseFilter { group: sales, ..none() }).await, [30, 31]);
-    assert_eq!(ids(PromiseFilter { due_before: Some(at(6)), ..open.clone() }).await, [30]);
     let kind = Some(PromiseKind::Incident);
     assert_eq!(ids(PromiseFilter { kind, ..open.clone() }).await, [10, 12]);
     assert_eq!(ids(PromiseFilter { made_before: Some(at(0)), ..none() }).await, [30, 31]);
@@ -244,6 +245,42 @@ async fn promises_are_found_by_what_they_are(store: &Store) {
     let phone = Some(phone("+79169999999"));
     assert_eq!(ids(PromiseFilter { phone, ..open }).await, [30]);
     assert_eq!(ids(PromiseFilter { newest: Some(2), ..none() }).await, [31, 30]);
+}
+
+async fn who_was_asked_in_the_same_call_is_known_with_the_operator(store: &Store) {
+    let writer = store.writer();
+    writer.set_rehearsal(true);
+    let asked = CallFact::Asked { survey: "rating".to_owned() };
+    for (second, fact) in [
+        (600, asked.clone()),
+        (601, asked),
+        (602, CallFact::Conversed(talk("anna", "sales"))),
+        (603, CallFact::Conversed(talk("boris", "support"))),
+    ] {
+        writer.record(call(950), at(second), fact);
+    }
+    writer.record(call(951), at(700), CallFact::Asked { survey: "rating".to_owned() });
+    writer.flush().await;
+    let [asked] = &store.asked_in_call(at(600), at(700)).await.unwrap()[..] else {
+        panic!("once for each call and survey, and before the end");
+    };
+    assert_eq!((asked.call, asked.at, asked.rehearsal), (call(950), at(600), true));
+    assert_eq!(asked.operator.as_ref().map(ToString::to_string).as_deref(), Some("boris"));
+    assert_eq!((asked.group.as_deref(), asked.survey.as_str()), (Some("support"), "rating"));
+    let [wrapping_up] = &store.asked_in_call(at(700), at(701)).await.unwrap()[..] else { panic!() };
+    assert_eq!((&wrapping_up.operator, &wrapping_up.group), (&None, &None));
+}
+
+fn talk(operator: &str, group: &str) -> Conversation {
+    Conversation {
+        operator: operator.parse().unwrap(),
+        group: Some(group.to_owned()),
+        began: at(500),
+        talk_ms: 60_000,
+        hold_ms: 0,
+        wrap_up_ms: 0,
+        topic: None,
+    }
 }
 
 async fn the_last_key_of_a_rating_counts(store: &Store) {

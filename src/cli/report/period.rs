@@ -27,9 +27,12 @@ impl FromStr for Days {
     fn from_str(text: &str) -> Result<Self, String> {
         let day = |text: &str| {
             fields::date(text).map_err(|_| {
-                format!("\"{text}\" is not a day; write today, yesterday, week, 2026-11-21 or 2026-11-01..2026-11-21")
+                format!("\"{text}\" is not a day; write today, yesterday, week, 2026-11-21, 2026-11 or 2026-11-01..2026-11-21")
             })
         };
+        if let Some(first) = first_of_month(text) {
+            return Ok(Self::Between(first, first.last_of_month()));
+        }
         match (text, text.split_once("..")) {
             ("today", _) => Ok(Self::Today),
             ("yesterday", _) => Ok(Self::Yesterday),
@@ -44,6 +47,13 @@ impl FromStr for Days {
             }
         }
     }
+}
+
+/// `2026-11`
+fn first_of_month(text: &str) -> Option<Date> {
+    let (year, month) = text.split_once('-')?;
+    let is_month = year.len() == 4 && month.len() == 2;
+    is_month.then(|| Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()).flatten()
 }
 
 /// Whole days.
@@ -104,6 +114,7 @@ mod tests {
         assert_eq!(span("week"), ("2026-11-17..2026-11-23".to_owned(), 168));
         assert_eq!(span("2026-11-01..2026-11-02"), ("2026-11-01..2026-11-02".to_owned(), 48));
         assert_eq!(span("01.11.2026"), ("2026-11-01".to_owned(), 24));
+        assert_eq!(span("2026-02"), ("2026-02-01..2026-02-28".to_owned(), 672));
     }
 
     #[test]
@@ -115,7 +126,9 @@ mod tests {
 
     #[test]
     fn what_is_no_day_is_told() {
-        for text in ["", "tomorow", "2026-13-01", "2026-11-02..2026-11-01", "2026-11-02.."] {
+        for text in
+            ["", "tomorow", "2026-13", "2026-13-01", "2026-11-02..2026-11-01", "2026-11-02.."]
+        {
             assert!(text.parse::<Days>().is_err(), "{text}");
         }
     }

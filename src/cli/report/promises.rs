@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::columns::{self, Column};
 use super::{PartArgs, Period, period_of};
 use crate::cli::calls::shown_phone;
+use crate::cli::clocks::Clocks;
 use crate::cli::promises::as_json;
 use crate::cli::table::{self, Side};
 use crate::config::Config;
@@ -33,13 +35,20 @@ pub async fn run(config: &Config, args: &PartArgs) -> anyhow::Result<ExitCode> {
     found.retain(|record| record.promise.rehearsal == args.rehearsal);
     found.sort_by_key(|record| record.number);
     let (mut kinds, mut total) = (BTreeMap::<PromiseKind, Kept>::new(), Kept::default());
+    let clocks = Clocks::read(config, &found);
     for PromiseRecord { promise, .. } in &found {
-        kinds.entry(promise.kind).or_default().add(promise, period.now);
-        total.add(promise, period.now);
+        let now = clocks.of(promise).unwrap_or(clocks.now);
+        kinds.entry(promise.kind).or_default().add(promise, now);
+        total.add(promise, now);
     }
+    let list = list_documents(&found, clocks, &period, args);
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", document(&kinds, &total, &found, &period, args))?;
+        writeln!(out, "{:#}", document(&kinds, &total, list, &period, args))?;
+    } else if args.csv && args.list {
+        columns::write(&mut out, LIST_COLUMNS, list)?;
+    } else if args.csv {
+        columns::write(&mut out, ROW_COLUMNS, row_documents(&kinds))?;
     } else {
         print(&mut out, &kinds, &total, &period, args)?;
         if args.list {
@@ -128,25 +137,70 @@ fn print_list(
 fn document(
     kinds: &BTreeMap<PromiseKind, Kept>,
     total: &Kept,
-    found: &[PromiseRecord],
+    list: impl Iterator<Item = Value>,
     period: &Period,
     args: &PartArgs,
 ) -> Value {
-    let figures = |kind: Option<PromiseKind>, kept: &Kept| {
-        let mut fields = json!(kept);
-        fields["kind"] = json!(kind);
-        fields["decided"] = json!(kept.decided());
-        fields["kept-percent"] = json!(kept.share().map(|share| share * 100.0));
-        fields["median-contact-ms"] = json!(kept.median_contact_ms());
-        fields
-    };
-    let rows: Vec<Value> = kinds.iter().map(|(kind, kept)| figures(Some(*kind), kept)).collect();
     let mut document = period.document(args);
-    document["rows"] = json!(rows);
+    document["rows"] = row_documents(kinds).collect();
     document["total"] = figures(None, total);
     if args.list {
-        let each = found.iter().map(|record| as_json(record, period.now, &period.zone, args.full));
-        document["promises"] = each.collect();
+        document["promises"] = list.collect();
     }
     document
 }
+
+fn figures(kind: Option<PromiseKind>, kept: &Kept) -> Value {
+    let mut fields = json!(kept);
+    fields["kind"] = json!(kind);
+    fields["decided"] = json!(kept.decided());
+    fields["kept-percent"] = json!(kept.share().map(|share| share * 100.0));
+    fields["median-contact-ms"] = json!(kept.median_contact_ms());
+    fields
+}
+
+fn row_documents(kinds: &BTreeMap<PromiseKind, Kept>) -> impl Iterator<Item = Value> {
+    kinds.iter().map(|(kind, kept)| figures(Some(*kind), kept))
+}
+
+fn list_documents(
+    found: &[PromiseRecord],
+    clocks: Clocks,
+    period: &Period,
+    args: &PartArgs,
+) -> impl Iterator<Item = Value> {
+    found
+        .iter()
+        .map(move |record| as_json(record, clocks.of(&record.promise), &period.zone, args.full))
+}
+
+const ROW_COLUMNS: &[Column] = &[
+    ("kind", "/kind"),
+    ("made", "/made"),
+    ("kept-in-time", "/in-time"),
+    ("too-late", "/too-late"),
+    ("given-up", "/given-up"),
+    ("overdue", "/overdue"),
+    ("cancelled", "/cancelled"),
+    ("open", "/open"),
+    ("decided", "/decided"),
+    ("kept-percent", "/kept-percent"),
+    ("median-contact-ms", "/median-contact-ms"),
+];
+
+const LIST_COLUMNS: &[Column] = &[
+    ("number", "/number"),
+    ("kind", "/kind"),
+    ("name", "/name"),
+    ("customer", "/customer"),
+    ("group", "/group"),
+    ("made", "/made"),
+    ("due", "/due"),
+    ("contacted", "/contacted"),
+    ("ended", "/ended"),
+    ("state", "/state"),
+    ("attempts", "/attempts"),
+    ("late", "/late"),
+    ("reason", "/reason"),
+    ("note", "/note"),
+];

@@ -1,30 +1,34 @@
-//! `allo report ratings`: what customers thought, by operator, group or day; how sure that is, and how
-//! many of those who were asked answered.
+//! `allo report ratings`: what customers thought, by operator, group, day or month; how sure that is,
+//! and how many of those who were asked answered.
+//!
+//! - `shown`: figures → table, CSV, JSON
+
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
 use super::{PartArgs, Period, period_of};
-use crate::cli::calls::rfc3339;
-use crate::cli::table::{self, Side};
 use crate::config::Config;
-use crate::core::ratings::{Interval, Scores, share, was_asked, wilson};
-use crate::domain::{Login, PromiseId, PromiseKind, Timestamp};
-use crate::store::{PromiseFilter, PromiseRecord, RatingFilter, RatingRecord, Store};
+use crate::core::ratings::{Scores, was_asked};
+use crate::dialplan::Plan;
+use crate::dialplan::plan::Loyalty;
+use crate::domain::{CallId, Login, PromiseId, PromiseKind, Timestamp};
+use crate::store::{AskedRecord, PromiseFilter, PromiseRecord, RatingFilter, RatingRecord, Store};
 
-/// A survey that ended just after midnight may have been answered before.
-const BEFORE_MS: u64 = 24 * 3_600_000;
+/// A survey that ended just after midnight may have been answered before, and a question of the last
+/// minute is answered after it.
+const AROUND_MS: u64 = 24 * 3_600_000;
 
 #[derive(Debug, Args)]
 pub struct RatingsArgs {
     #[command(flatten)]
     part: PartArgs,
-    /// What the rows stand for.
+    /// What the rows stand for. Days and months have the loyalty index, if a survey of the plan has
+    /// one.
     #[arg(long, value_enum, default_value_t = Rows::Operator)]
     by: Rows,
 }
@@ -35,26 +39,64 @@ enum Rows {
     Operator,
     Group,
     Day,
+    Month,
 }
 
 /// The figures of one row.
 #[derive(Clone, Debug, Default)]
 struct Row {
     scores: Scores,
-    /// Surveys by a robot that ended.
+    /// Of these: those of surveys with a loyalty index, by its formula.
+    loyal: BTreeMap<Loyalty, Scores>,
+    by_robot: Response,
+    in_call: Response,
+}
+
+/// Who pressed a key of those who were asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Response {
     asked: u64,
-    /// Of these: the customer pressed a key.
     answered: u64,
+}
+
+impl Response {
+    fn add(&mut self, is_answered: bool) {
+        self.asked += 1;
+        self.answered += u64::from(is_answered);
+    }
+}
+
+/// All that is shown, in whichever form.
+struct Report<'a> {
+    args: &'a RatingsArgs,
+    period: Period,
+    rows: BTreeMap<String, Row>,
+    total: Row,
+    /// The ratings behind it, the first first.
+    given: Vec<RatingRecord>,
+}
+
+/// What the database knows of these days.
+struct Found {
+    given: Vec<RatingRecord>,
+    /// Surveys by a robot that ended.
+    surveys: Vec<PromiseRecord>,
+    asked_in_call: Vec<AskedRecord>,
 }
 
 /// Counts ratings given, and surveys that ended, in these days, whether the server runs or not.
 pub async fn run(config: &Config, args: &RatingsArgs) -> anyhow::Result<ExitCode> {
-    let part = &args.part;
-    let period = period_of(config, part)?;
+    let period = period_of(config, &args.part)?;
+    let found = find(config, &period, &args.part).await?;
+    shown::show(&Report::of(args, period, found))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(config: &Config, period: &Period, part: &PartArgs) -> anyhow::Result<Found> {
     let span = period.span;
     let given = RatingFilter {
-        from: Some(span.from.minus_ms(BEFORE_MS)),
-        before: Some(span.until),
+        from: Some(span.from.minus_ms(AROUND_MS)),
+        before: Some(span.until.plus_ms(AROUND_MS)),
         group: part.group.clone(),
         promise: None,
     };
@@ -66,8 +108,9 @@ pub async fn run(config: &Config, args: &RatingsArgs) -> anyhow::Result<ExitCode
     };
     let store = Store::open(&config.database.url).await?;
     let (given, surveys) = (store.ratings(&given).await, store.promises(&surveys).await);
+    let asked = store.asked_in_call(span.from, span.until).await;
     store.close().await;
-    let (mut given, mut surveys) = (given?, surveys?);
+    let (mut given, mut surveys, mut asked_in_call) = (given?, surveys?, asked?);
     given.retain(|record| record.rehearsal == part.rehearsal);
     surveys.retain(|PromiseRecord { promise, .. }| {
         let of_group = part.group.is_none() || promise.about.group == part.group;
@@ -75,167 +118,84 @@ pub async fn run(config: &Config, args: &RatingsArgs) -> anyhow::Result<ExitCode
             && promise.rehearsal == part.rehearsal
             && was_asked(promise.state, promise.attempts)
     });
-    let answered: BTreeSet<PromiseId> = given.iter().filter_map(|r| r.rating.promise).collect();
-    given.retain(|record| record.at >= span.from);
-
-    let (mut rows, mut total) = (BTreeMap::<String, Row>::new(), Row::default());
-    for record in &given {
-        let name = name(args.by, record.rating.operator.as_ref(), record.rating.group.as_ref());
-        let row = rows.entry(name.unwrap_or_else(|| day(record.at, &period.zone))).or_default();
-        row.scores.add(record.rating.score);
-        total.scores.add(record.rating.score);
-    }
-    for PromiseRecord { promise, .. } in &surveys {
-        let name = name(args.by, promise.about.operator.as_ref(), promise.about.group.as_ref());
-        let ended = || day(promise.ended.unwrap_or(promise.due), &period.zone);
-        let row = rows.entry(name.unwrap_or_else(ended)).or_default();
-        for row in [row, &mut total] {
-            row.asked += 1;
-            row.answered += u64::from(answered.contains(&promise.id));
-        }
-    }
-    let mut out = io::stdout().lock();
-    if part.json {
-        writeln!(out, "{:#}", document(&rows, &total, &given, &period, args))?;
-    } else {
-        print(&mut out, &rows, &total, &period, args)?;
-        if part.list {
-            print_list(&mut out, &given, &period.zone)?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    asked_in_call.retain(|asked| {
+        let of_group = part.group.is_none() || asked.group == part.group;
+        of_group && asked.rehearsal == part.rehearsal
+    });
+    Ok(Found { given, surveys, asked_in_call })
 }
 
-/// `None`: the day is the name.
-fn name(by: Rows, operator: Option<&Login>, group: Option<&String>) -> Option<String> {
-    let unknown = || "unknown".to_owned();
-    match by {
-        Rows::Operator => Some(operator.map_or_else(unknown, Login::to_string)),
-        Rows::Group => Some(group.cloned().unwrap_or_else(unknown)),
-        Rows::Day => None,
-    }
-}
-
-fn day(at: Timestamp, zone: &TimeZone) -> String {
-    at.in_zone(zone).date().to_string()
-}
-
-fn print(
-    out: &mut impl Write,
-    rows: &BTreeMap<String, Row>,
-    total: &Row,
-    period: &Period,
-    args: &RatingsArgs,
-) -> io::Result<()> {
-    writeln!(out, "ratings given, {}", period.heading(&args.part))?;
-    let heading = [
-        (name_of(args.by), Side::Left),
-        ("n", Side::Right),
-        ("mean", Side::Right),
-        ("95 %", Side::Left),
-        ("4 or 5", Side::Left),
-        ("95 %", Side::Left),
-        ("answered the robot", Side::Left),
-    ];
-    let mut cells: Vec<Vec<String>> = rows.iter().map(|(name, row)| row.cells(name)).collect();
-    cells.push(total.cells("all"));
-    table::print(out, &heading, &cells)?;
-    writeln!(
-        out,
-        "95 % of the mean: Student's t interval, mean ± t(n-1)·s/√n · of the share of 4 and 5: Wilson's \
-         score interval\nanswered the robot: pressed a key / surveys that ended after at least one call; \
-         surveys in the same call are not in it"
-    )
-}
-
-fn name_of(by: Rows) -> &'static str {
-    match by {
-        Rows::Operator => "operator",
-        Rows::Group => "group",
-        Rows::Day => "day",
-    }
-}
-
-impl Row {
-    fn cells(&self, name: &str) -> Vec<String> {
-        let Self { scores, asked, answered } = self;
-        let dash = || "–".to_owned();
-        let n = scores.n();
-        let mean = |Interval { low, high }| format!("{low:.2}–{high:.2}");
-        let percent = |Interval { low, high }| format!("{:.0}–{:.0} %", low * 100.0, high * 100.0);
-        let of = |count: u64, of: u64| {
-            share(count, of).map(|share| format!("{:.1} % = {count}/{of}", share * 100.0))
+impl<'a> Report<'a> {
+    fn of(args: &'a RatingsArgs, period: Period, found: Found) -> Self {
+        let Found { mut given, surveys, asked_in_call } = found;
+        let answered: BTreeSet<PromiseId> = given.iter().filter_map(|r| r.rating.promise).collect();
+        let answered_in: BTreeSet<(CallId, String)> =
+            given.iter().map(|record| (record.given_in, record.rating.survey.clone())).collect();
+        let span = period.span;
+        given.retain(|record| (span.from..span.until).contains(&record.at));
+        let formulas = formulas(&period.plan);
+        let (mut rows, mut total) = (BTreeMap::<String, Row>::new(), Row::default());
+        let name = |operator: Option<&Login>, group: Option<&String>, at: Timestamp| {
+            args.by.name(operator, group, at, &period.zone)
         };
-        vec![
-            name.to_owned(),
-            n.to_string(),
-            scores.mean().map_or_else(dash, |mean| format!("{mean:.2}")),
-            scores.mean_interval().map_or_else(dash, mean),
-            of(scores.content(), n).unwrap_or_else(dash),
-            wilson(scores.content(), n).map_or_else(dash, percent),
-            of(*answered, *asked).unwrap_or_else(dash),
-        ]
+        for RatingRecord { rating, at, .. } in &given {
+            let formula = formulas.get(&rating.survey).copied();
+            let row = name(rating.operator.as_ref(), rating.group.as_ref(), *at);
+            for row in [rows.entry(row).or_default(), &mut total] {
+                row.scores.add(rating.score);
+                if let Some(formula) = formula {
+                    row.loyal.entry(formula).or_default().add(rating.score);
+                }
+            }
+        }
+        for PromiseRecord { promise, .. } in &surveys {
+            let ended = promise.ended.unwrap_or(promise.due);
+            let row = name(promise.about.operator.as_ref(), promise.about.group.as_ref(), ended);
+            for row in [rows.entry(row).or_default(), &mut total] {
+                row.by_robot.add(answered.contains(&promise.id));
+            }
+        }
+        for asked in asked_in_call {
+            let row = name(asked.operator.as_ref(), asked.group.as_ref(), asked.at);
+            let is_answered = answered_in.contains(&(asked.call, asked.survey));
+            for row in [rows.entry(row).or_default(), &mut total] {
+                row.in_call.add(is_answered);
+            }
+        }
+        Self { args, period, rows, total, given }
     }
 
-    fn document(&self) -> Value {
-        let Self { scores, asked, answered } = self;
-        json!({
-            "n": scores.n(),
-            "counts": json!(scores)["counts"],
-            "mean": scores.mean(),
-            "mean-interval": scores.mean_interval(),
-            "content": scores.content(),
-            "content-share": scores.content_share(),
-            "content-interval": wilson(scores.content(), scores.n()),
-            "asked": asked,
-            "answered": answered,
-            "response-rate": share(*answered, *asked),
-        })
+    /// The formulas of the loyalty index that the table needs.
+    fn formulas(&self) -> impl Iterator<Item = Loyalty> {
+        self.total.loyal.keys().copied()
     }
 }
 
-fn print_list(out: &mut impl Write, given: &[RatingRecord], zone: &TimeZone) -> io::Result<()> {
-    writeln!(out)?;
-    let heading = ["at", "survey", "score", "operator", "group", "topic", "call", "given in"];
-    let row = |record: &RatingRecord| {
-        let rating = &record.rating;
-        let text = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        vec![
-            record.at.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-            rating.survey.clone(),
-            rating.score.to_string(),
-            text(rating.operator.as_ref().map(Login::to_string)),
-            text(rating.group.clone()),
-            text(rating.topic.clone()),
-            text(rating.call.map(|call| call.to_string())),
-            record.given_in.to_string(),
-        ]
-    };
-    let rows: Vec<Vec<String>> = given.iter().map(row).collect();
-    table::print(out, &heading.map(|name| (name, Side::Left)), &rows)
+impl Rows {
+    /// The row to which something belongs.
+    fn name(
+        self,
+        operator: Option<&Login>,
+        group: Option<&String>,
+        at: Timestamp,
+        zone: &TimeZone,
+    ) -> String {
+        let unknown = || "unknown".to_owned();
+        match self {
+            Self::Operator => operator.map_or_else(unknown, Login::to_string),
+            Self::Group => group.cloned().unwrap_or_else(unknown),
+            Self::Day => at.in_zone(zone).date().to_string(),
+            Self::Month => at.in_zone(zone).strftime("%Y-%m").to_string(),
+        }
+    }
 }
 
-fn document(
-    rows: &BTreeMap<String, Row>,
-    total: &Row,
-    given: &[RatingRecord],
-    period: &Period,
-    args: &RatingsArgs,
-) -> Value {
-    let named = |(name, row): (&String, &Row)| {
-        let mut fields = row.document();
-        fields[name_of(args.by)] = json!(name);
-        fields
-    };
-    let mut document = period.document(&args.part);
-    document["rows"] = rows.iter().map(named).collect();
-    document["total"] = total.document();
-    if args.part.list {
-        let each = given.iter().map(|record| {
-            let at = rfc3339(record.at, &period.zone);
-            json!({ "at": at, "given-in": record.given_in, "rating": record.rating })
-        });
-        document["ratings"] = each.collect();
+/// How the loyalty index of each survey is made. Of a survey that several files have, the first file
+/// counts.
+fn formulas(plan: &Plan) -> BTreeMap<String, Loyalty> {
+    let mut surveys = BTreeMap::new();
+    for survey in plan.scripts.values().flat_map(|script| script.robots.values()) {
+        surveys.entry(survey.name.clone()).or_insert(survey.loyalty);
     }
-    document
+    surveys.into_iter().filter_map(|(name, loyalty)| Some((name, loyalty?))).collect()
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{Report, ReportArgs};
+use super::{Report, ReportArgs, columns};
 use crate::cli::calls::{rfc3339, shown_caller};
 use crate::cli::table::{self, Side};
 use crate::core::service_level::{By, Figures, Level, Part, Tally};
@@ -247,24 +247,17 @@ fn rows_csv(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
 }
 
 fn calls_csv(out: &mut impl Write, report: &Report, full: bool) -> anyhow::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
-    csv.write_record([
-        "call", "entered", "caller", "group", "origin", "wait-ms", "outcome", "operator",
-    ])?;
-    for record in &report.calls {
-        let Value::Object(fields) = call_document(report, record, full) else { continue };
-        let text = |name: &str| match fields.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => String::new(),
-            Some(other) => other.to_string(),
-        };
-        csv.write_record(
-            ["call", "entered", "caller", "group", "origin", "wait-ms", "outcome", "operator"]
-                .map(text),
-        )?;
-    }
-    csv.flush()?;
-    Ok(())
+    let columns = [
+        ("call", "/call"),
+        ("entered", "/entered"),
+        ("caller", "/caller"),
+        ("group", "/group"),
+        ("origin", "/origin"),
+        ("wait-ms", "/wait-ms"),
+        ("outcome", "/outcome"),
+        ("operator", "/operator"),
+    ];
+    columns::write(out, &columns, report.calls.iter().map(|call| call_document(report, call, full)))
 }
 
 fn document(report: &Report, args: &ReportArgs) -> Value {

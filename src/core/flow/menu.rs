@@ -81,6 +81,7 @@ impl Flow {
     pub(super) fn rate(&mut self, survey: &str, out: &mut Vec<Command>) {
         if self.script.menus.contains_key(survey) {
             out.push(self.record(CallFact::Step { name: survey.to_owned() }));
+            out.push(self.record(CallFact::Asked { survey: survey.to_owned() }));
             self.enter_menu_of(survey, true);
         }
     }

@@ -27,7 +27,7 @@ pub use group::{
     Tell, Tips,
 };
 pub use outbound::{
-    CallbackRules, Cap, Identity, Incident, Robot, RobotKind, Trigger, Way, Window,
+    CallbackRules, Cap, Identity, Incident, Loyalty, Robot, RobotKind, Trigger, Way, Window,
 };
 
 /// All dialplan files of a folder, checked.
@@ -53,6 +53,15 @@ impl Plan {
         let Entry { script, block } = internal.or_else(public)?;
         let script = self.scripts.get(script)?;
         Some((script, script.entries.get(*block)?))
+    }
+
+    /// Whether robots or operators are to call customers.
+    pub fn calls_customers(&self) -> bool {
+        self.scripts.values().any(|script| {
+            !(script.robots.is_empty()
+                && script.incidents.is_empty()
+                && script.callbacks.is_empty())
+        })
     }
 
     /// The group of this name; if several files have one, that of the first file.

@@ -1,5 +1,7 @@
 //! Calls of ours to customers, as a plan wants them: by robots, and by operators who call back.
 
+use std::fmt;
+
 use super::{Due, Piece};
 use crate::dialplan::hours::TimeRange;
 use crate::domain::Key;
@@ -25,6 +27,8 @@ pub struct Robot {
     pub at_once: u32,
     /// Calls of this robot begun in a second.
     pub per_second: u32,
+    /// How reports make an index of a survey's scores.
+    pub loyalty: Option<Loyalty>,
     pub identity: Identity,
 }
 
@@ -58,6 +62,7 @@ impl Robot {
             ring_ms: 30_000,
             at_once: 20,
             per_second: 5,
+            loyalty: None,
             identity: Identity::default(),
         }
     }
@@ -68,6 +73,33 @@ impl Robot {
             Trigger::Conversation { .. } => true,
             Trigger::Event(_) => false,
         }
+    }
+}
+
+/// How contentment is made one figure from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loyalty {
+    /// 100 · (number of 4 and 5) / n
+    ShareOf4And5,
+    /// 100 · (mean − 1) / 4
+    MeanOf100,
+}
+
+impl Loyalty {
+    pub const ALL: [Self; 2] = [Self::ShareOf4And5, Self::MeanOf100];
+
+    /// As plans and reports name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShareOf4And5 => "share-of-4-5",
+            Self::MeanOf100 => "mean-of-100",
+        }
+    }
+}
+
+impl fmt::Display for Loyalty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -7,7 +7,7 @@ use super::outbound::DAY_MS;
 use super::robot_menus::Parts;
 use super::statements::{self, HOUR_MS, MINUTE_MS};
 use super::{Reader, Scene};
-use crate::dialplan::plan::{Cap, Robot, RobotKind, Trigger};
+use crate::dialplan::plan::{Cap, Loyalty, Robot, RobotKind, Trigger};
 use crate::dialplan::syntax::{Node, Spanned};
 use crate::dialplan::tree::{MenuTree, RobotTree};
 
@@ -24,6 +24,7 @@ const SURVEY_PARTS: &[&str] = &[
     "per-second",
     "caller-id",
     "trunk",
+    "loyalty",
     "say",
     "if",
     "keys",
@@ -206,8 +207,16 @@ impl Reader<'_, '_> {
                 super::groups::set(&mut rules.per_second, read);
             }
             "caller-id" => self.caller_id(node, &mut rules.identity),
+            "loyalty" => rules.loyalty = self.loyalty(node).or(rules.loyalty),
             _ => self.trunks(node, &mut rules.identity),
         }
+    }
+
+    /// `loyalty "share-of-4-5"`
+    fn loyalty(&mut self, node: &Node) -> Option<Loyalty> {
+        self.plain(node);
+        let text = self.only_text(node, "\"share-of-4-5\" or \"mean-of-100\"")?;
+        self.one_of(&text, "loyalty", &Loyalty::ALL.map(|formula| (formula.name(), formula)))
     }
 
     /// `no-more-than 1 per="7d"`

@@ -3,7 +3,7 @@
 use super::*;
 use crate::dialplan::hours::TimeRange;
 use crate::dialplan::plan::{
-    CallbackRules, Cap, Identity, Incident, Menu, RobotKind, Script, Trigger, Way, Window,
+    CallbackRules, Cap, Identity, Incident, Loyalty, Menu, RobotKind, Script, Trigger, Way, Window,
 };
 use crate::domain::PromiseKind;
 
@@ -31,7 +31,7 @@ fn said(statement: &str, id: &str) -> bool {
     statement.starts_with("Say") && statement.contains(&format!("(phrase/{id})"))
 }
 
-const SURVEY: &str = r#"survey "rating" { after "answered"; within "20m"; talk-at-least "15s"; window "10:00-19:00" customer-time; no-more-than 2 per="30d"; tries 3 every="40m"; groups "support" "orders"; keys "1-5" as="mark"; key "9" { do-not-call }; below 4 { promise "callback-low-rating" due="30m" group="quality" }; thanks { say "rating-thanks" "{mark:number}" }; silence { say "no-choice" }; wrong { say "rating-again" }; at-once 7; per-second 2; ring "25s"; caller-id "8 800 333-44-55" label="Магазин"; trunk "a" "b" }"#;
+const SURVEY: &str = r#"survey "rating" { after "answered"; within "20m"; talk-at-least "15s"; window "10:00-19:00" customer-time; no-more-than 2 per="30d"; tries 3 every="40m"; groups "support" "orders"; keys "1-5" as="mark"; key "9" { do-not-call }; below 4 { promise "callback-low-rating" due="30m" group="quality" }; thanks { say "rating-thanks" "{mark:number}" }; silence { say "no-choice" }; wrong { say "rating-again" }; at-once 7; per-second 2; loyalty "mean-of-100"; ring "25s"; caller-id "8 800 333-44-55" label="Магазин"; trunk "a" "b" }"#;
 
 #[test]
 fn a_survey_on_one_line_is_a_robot_and_a_menu() {
@@ -45,6 +45,7 @@ fn a_survey_on_one_line_is_a_robot_and_a_menu() {
     assert_eq!(robot.cap, Some(Cap { calls: 2, per_ms: 30 * 86_400_000 }));
     assert_eq!((robot.within_ms, robot.tries, robot.every_ms), (1_200_000, 3, 2_400_000));
     assert_eq!((robot.ring_ms, robot.at_once, robot.per_second), (25_000, 7, 2));
+    assert_eq!(robot.loyalty, Some(Loyalty::MeanOf100));
     let identity = Identity {
         caller_id: Some("+78003334455".into()),
         label: Some("Магазин".into()),
@@ -209,6 +210,14 @@ fn each_mistake_of_a_robot_is_named_at_its_place() {
         (
             "survey \"r\" { {survey} {low}\nat-once \"20\" }",
             "5:9 error: at-once is a whole number from 1 to 1000",
+        ),
+        (
+            "survey \"r\" { {survey} {low}\nloyalty \"mean-of-10\" }",
+            "5:9 error: loyalty \"mean-of-10\" is not known; did you mean \"mean-of-100\"?",
+        ),
+        (
+            "robot \"r\" { when \"a.b\"; say \"goodbye\"; key \"9\" { do-not-call }\nloyalty \"mean-of-100\" }",
+            "5:1 error: part of robot \"loyalty\" is not known",
         ),
         (
             "survey \"r\" { {survey} {low}\nno-more-than 1 }",

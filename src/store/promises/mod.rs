@@ -11,7 +11,7 @@ pub mod reading;
 pub mod writer;
 
 pub(super) use batch::{ADD_CONSENTS, ADD_FORBIDDEN, consent_row, forbade};
-pub use ratings::{RatingFilter, RatingRecord};
+pub use ratings::{AskedRecord, RatingFilter, RatingRecord};
 pub(super) use reading::phone;
 pub use reading::{Change, PromiseFilter, PromiseRecord, PromiseStory, RobotCall};
 pub use writer::{PromiseWriter, QueueFull, Stored};

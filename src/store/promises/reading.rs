@@ -27,8 +27,6 @@ pub struct PromiseFilter {
     pub open: bool,
     pub kind: Option<PromiseKind>,
     pub group: Option<String>,
-    /// Only those that are due before this moment.
-    pub due_before: Option<Timestamp>,
     /// Made at this moment or later.
     pub made_from: Option<Timestamp>,
     /// Made before this moment.
@@ -179,7 +177,6 @@ impl Store {
             }
             let number = filter.number.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
             for (condition, value) in [
-                (" and due_ms < ", filter.due_before.map(|at| at.0)),
                 (" and made_ms >= ", filter.made_from.map(|at| at.0)),
                 (" and made_ms < ", filter.made_before.map(|at| at.0)),
                 (" and ended_ms >= ", filter.ended_from.map(|at| at.0)),

@@ -130,6 +130,7 @@ fn rated() -> Scene {
         ring_ms: 0,
         at_once: 1,
         per_second: 1,
+        loyalty: None,
         identity: Default::default(),
     };
     let ask = Statement::Rate { survey: "rating".to_owned() };
@@ -160,6 +161,7 @@ fn after_the_operator_has_hung_up_the_caller_is_asked_how_it_was() {
     scene.pass(500);
     let rated = Deed::Rated { survey: "rating".to_owned(), score: 2 };
     assert_eq!(scene.deeds[1], rated);
+    assert!(scene.facts.contains(&CallFact::Asked { survey: "rating".to_owned() }));
     assert_eq!(kinds(&scene), [PromiseKind::CallbackLowRating]);
     scene.pass(5_000);
     assert!(scene.is_hung_up);

@@ -71,6 +71,7 @@ fn robot(name: &str, trigger: Trigger) -> Robot {
         ring_ms: 30_000,
         at_once: 20,
         per_second: 5,
+        loyalty: None,
         identity: Identity::default(),
     }
 }

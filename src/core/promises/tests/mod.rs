@@ -63,6 +63,7 @@ fn survey() -> Robot {
         ring_ms: 30_000,
         at_once: 20,
         per_second: 10,
+        loyalty: None,
         identity: Identity::default(),
     }
 }
