@@ -136,6 +136,7 @@ impl Server {
             .arg("serve")
             .arg("--config")
             .arg(self.path("allo.toml"))
+            .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
