@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use allo::domain::{PromiseKind, PromiseState};
-use allo::phone::Ending;
+use allo::domain::{CallOutcome, PromiseKind, PromiseState};
+use allo::phone::{Ending, Script, Tally};
 use allo::store::{PromiseFilter, PromiseStory};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -51,12 +51,12 @@ async fn robots_go_on_after_kill_9_and_call_nobody_too_often() {
     .await;
     shop.provider.otherwise(presses("800ms,1")).await;
     for n in (0..CUSTOMERS).filter(|n| is_busy(*n)) {
-        let busy = allo::phone::Script::refuses(486);
+        let busy = Script::refuses(486);
         shop.provider.on_call(&number(FIRST + n), [busy]).await;
     }
     assert_eq!(shop.tell(&arrivals()).await["new"], CUSTOMERS);
     // Some are over, some are up, some are still to be made.
-    let some_are_over = |tally: &allo::phone::provider::Tally| {
+    let some_are_over = |tally: &Tally| {
         let over =
             tally.calls.iter().filter(|call| call.talked() > Duration::ZERO && !call.is_up());
         (over.count() >= 8 && tally.up >= 8).then_some(())
@@ -130,5 +130,46 @@ async fn what_was_promised_aloud_is_there_after_kill_9() {
     anna.hang_up(talk.desk).await;
     shop.promise(&phone, PromiseKind::CallbackOrdered, PromiseState::Kept).await;
     shop.books_agree().await;
+    shop.is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_kill_9_cut_off_counts_and_one_in_which_they_talked_is_kept() {
+    let plan = r#"
+        group "support" { wrap-up "0s" }
+        callback "callback-ordered" { tries 2 every="1m" }
+        number "301" { promise "callback-ordered" due="3h" group="support"; hangup }
+    "#;
+    let mut shop = Shop::open_with(plan, &["anna"], |setup| {
+        setup.arguments = clock("2026-11-25T13:00:00+03:00");
+    })
+    .await;
+    let phone = number(4_500_204);
+    shop.provider.on_call(&phone, [Script::rings(), talks("callback-ordered")]).await;
+    let anna = shop.operator("anna").await;
+    shop.house.server.call(&phone, "301").await.ended().await;
+    let rings = shop.provider.nth_call(&phone, 1).await.unwrap();
+    shop.house.server.kill().await;
+    anna.die().await;
+    assert!(rings.ended.is_none());
+
+    shop.house.server.serve_with(clock("2026-11-25T13:30:00+03:00"));
+    shop.house.server.launch().await;
+    let kind = PromiseKind::CallbackOrdered;
+    let waits = shop.promise(&phone, kind, PromiseState::Scheduled).await;
+    assert_eq!(shop.outcomes(&waits).await, [CallOutcome::Failed]);
+    let anna = shop.quick_operator("anna").await;
+    let talk = operator_and_customer_talk(&anna, &shop, &phone, 2).await;
+    shop.promise(&phone, kind, PromiseState::Talking).await;
+    shop.house.server.kill().await;
+    anna.die().await;
+    assert!(talk.customer.ended.is_none());
+
+    shop.house.server.serve_with(clock("2026-11-25T14:00:00+03:00"));
+    shop.house.server.launch().await;
+    let kept = shop.promise(&phone, kind, PromiseState::Kept).await;
+    assert_eq!(kept.attempts, 2);
+    let _anna = shop.operator("anna").await;
+    assert_eq!(shop.provider.tally().times(&phone), 2);
     shop.is_whole().await;
 }

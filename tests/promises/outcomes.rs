@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use allo::domain::{CallOutcome, PromiseKind, PromiseState};
-use allo::phone::{Ending, OnInvite, Provider, ProviderOptions, Script};
+use allo::phone::{Ending, OnInvite, Provider, ProviderOptions, Script, Tally};
 use serde_json::json;
 
-use crate::house::at_once;
+use crate::house::{CUSTOMER_HZ, at_once};
 use crate::shop::{Shop, number, operator_and_customer_talk, picks_up, presses, talks};
 use crate::support::server::Setup;
 
@@ -14,7 +14,7 @@ const PARCEL: &str = r#"
     group "support" { wrap-up "0s" }
     robot "parcel" {
         when "parcel.arrived"; window "00:00-24:00"
-        tries 2 every="1m"; per-second 20; ring "5s"
+        tries 2 every="1m"; at-once 1; ring "5s"
         say "notice-hello"
         key "1" { hangup }
     }
@@ -26,11 +26,12 @@ const PARCEL: &str = r#"
 "#;
 const FIRST: u32 = 5_120_600;
 
-/// Second tries follow after a second.
+/// Second tries follow after a second. A trunk that has just begun a call may leave the next one to
+/// the other trunk: here that is not before another millisecond has passed.
 fn quickly(setup: &mut Setup) {
     let clock = ["--clock", "2026-11-26T15:00:00+03:00", "--clock-speed", "60"];
     setup.arguments = clock.map(str::to_owned).to_vec();
-    setup.settings.push_str("starts-per-second = 50\n");
+    setup.settings.push_str("starts-per-second = 1000\n");
 }
 
 /// How a number answers by each trunk, and what becomes of it.
@@ -72,18 +73,16 @@ async fn called(cases: Vec<Case>) {
         let address = spare.address();
         let trunk = format!("[[trunk]]\nname = \"spare\"\naddress = \"{address}\"\n");
         setup.settings.push_str(&trunk);
-        setup.settings.push_str("starts-per-second = 50\n");
+        setup.settings.push_str("starts-per-second = 1000\n");
     })
     .await;
     for (n, case) in (FIRST..).zip(&cases) {
         shop.provider.on_call(&number(n), case.net.clone()).await;
         spare.on_call(&number(n), case.spare.clone()).await;
     }
-    for n in (FIRST..).take(cases.len()) {
-        shop.tell(&json!({"event": "parcel.arrived", "phone": number(n)})).await;
-        // One after the other: a trunk that has just begun a call may leave the next one to the other.
-        shop.provider.nth_call(&number(n), 1).await.unwrap();
-    }
+    let numbers = (FIRST..).take(cases.len()).map(number);
+    let event = |phone| json!({"event": "parcel.arrived", "phone": phone});
+    shop.tell(&numbers.map(event).collect()).await;
     for (n, case) in (FIRST..).zip(&cases) {
         let promise = shop.promise(&number(n), PromiseKind::Reminder, case.state).await;
         let which = n - FIRST;
@@ -185,4 +184,25 @@ async fn an_operator_who_does_not_pick_up_costs_the_customer_no_call() {
     shop.promise(&phone, PromiseKind::CallbackOrdered, PromiseState::Kept).await;
     shop.books_agree().await;
     assert_eq!(shop.provider.tally().times(&phone), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_picked_up_is_not_left_alone_by_an_operator_who_hangs_up() {
+    let shop = Shop::open_with(PARCEL, &["anna", "boris"], quickly).await;
+    let anna = shop.operator("anna").await;
+    let phone = number(5_130_639);
+    shop.provider.on_call(&phone, [talks("callback-ordered")]).await;
+    shop.house.server.call(&phone, "301").await.ended().await;
+    let invite = anna.next_invite().await.unwrap();
+    let boris = shop.operator("boris").await;
+    let is_up = |tally: &Tally| tally.calls_to(&phone).find(|call| call.is_up()).cloned();
+    let customer = shop.provider.until(is_up).await.unwrap();
+    anna.hang_up(invite.call).await;
+    let invite = boris.next_invite().await.unwrap();
+    boris.hears_tone(invite.call, CUSTOMER_HZ).await.unwrap();
+    boris.hang_up(invite.call).await;
+    shop.provider.ended(customer.call).await.unwrap();
+    let kept = shop.promise(&phone, PromiseKind::CallbackOrdered, PromiseState::Kept).await;
+    assert_eq!(shop.outcomes(&kept).await, [CallOutcome::Answered]);
+    shop.books_agree().await;
 }

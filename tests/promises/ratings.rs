@@ -153,7 +153,9 @@ async fn a_rating_in_the_same_call_spares_the_robot_one() {
     let talk = operator_and_customer_talk(&anna, &shop, &phone, 1).await;
     anna.hang_up(talk.desk).await;
     shop.provider.ended(talk.customer.call).await.unwrap();
-    shop.promise(&phone, PromiseKind::CallbackLowRating, PromiseState::Kept).await;
+    let kept = shop.promise(&phone, PromiseKind::CallbackLowRating, PromiseState::Kept).await;
+    assert_eq!((kept.about.call, kept.about.rating), (first.rating.call, Some(3)));
+    assert_eq!(kept.about.operator.map(|login| login.to_string()).as_deref(), Some("anna"));
     // The second rating is of the second conversation.
     let ratings = shop.house.store.ratings(&RatingFilter::default()).await.unwrap();
     let second = &ratings[1];

@@ -137,6 +137,7 @@ impl Server {
             .args(&self.arguments)
             .arg("--config")
             .arg(self.path("allo.toml"))
+            .args(&self.arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

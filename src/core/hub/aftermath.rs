@@ -24,7 +24,8 @@ struct Past {
     /// Conversations that are not noted yet.
     open: u32,
     is_over: bool,
-    is_rated: bool,
+    /// What the customer answered in the same call.
+    rating: Option<u8>,
     /// The customer was called about a low rating: nobody is asked how that was.
     was_about_rating: bool,
     /// Whom the customer talked with last.
@@ -34,11 +35,22 @@ struct Past {
 }
 
 impl Aftermath {
-    /// Whose conversation the caller rates in the same call.
-    pub fn rated(&mut self, call: CallId) -> (Option<Login>, Option<String>) {
-        let Some(past) = self.0.get_mut(&call) else { return (None, None) };
-        past.is_rated = true;
-        (Some(past.operator.clone()), past.group.clone())
+    /// The customer rates the conversation that was in this call: with whom, through which group.
+    /// `None`: there was none.
+    pub fn rated(&mut self, call: CallId, score: u8) -> Option<(Login, Option<String>)> {
+        let past = self.0.get_mut(&call)?;
+        past.rating = Some(score);
+        Some((past.operator.clone(), past.group.clone()))
+    }
+
+    /// What is promised in a call in which there was a conversation is about that one.
+    pub fn tell(&self, call: CallId, about: &mut About) {
+        if let Some(past) = self.0.get(&call) {
+            about.call = Some(call);
+            about.operator = Some(past.operator.clone());
+            about.group.clone_from(&past.group);
+            (about.rating, about.topic) = (past.rating, None);
+        }
     }
 
     fn take_finished(&mut self, call: CallId) -> Option<Past> {
@@ -77,7 +89,7 @@ impl Hub {
             timezone,
             open: 0,
             is_over: false,
-            is_rated: false,
+            rating: None,
             was_about_rating: kind == Some(PromiseKind::CallbackLowRating),
             operator: by.clone(),
             group: past_group,
@@ -103,7 +115,7 @@ impl Hub {
     /// The surveys of the plan that want to know of this conversation.
     fn ask_for_ratings(&mut self, now: Timestamp, call: CallId) {
         let Some(past) = self.aftermath.take_finished(call) else { return };
-        if past.is_rated || past.was_about_rating {
+        if past.rating.is_some() || past.was_about_rating {
             return;
         }
         let Some(last) = past.last else { return };

@@ -160,7 +160,7 @@ impl Hub {
         let place = entry.place.take().filter(|_| is_from_line);
         let message = entry.message.take();
         // What comes of a robot's call is about the conversation that the robot asked about.
-        let about = match &entry.outbound {
+        let mut about = match &entry.outbound {
             Some(outbound) => About { message, ..outbound.about.clone() },
             None => About {
                 message,
@@ -169,6 +169,7 @@ impl Hub {
                 ..About::default()
             },
         };
+        self.aftermath.tell(call, &mut about);
         let new = NewPromise {
             id,
             kind: terms.kind,
@@ -194,8 +195,9 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
-        let rating = match &mut entry.outbound {
-            Some(Outbound { promise, about, robot: Some(_), .. }) => {
+        let spoke_here = self.aftermath.rated(call, score);
+        let rating = match (spoke_here, &mut entry.outbound) {
+            (None, Some(Outbound { promise, about, .. })) => {
                 about.rating = Some(score);
                 let (promise, about) = (*promise, about.clone());
                 self.with_ledger(now, |ledger, _, acts| ledger.rated(promise, score, acts));
@@ -209,16 +211,15 @@ impl Hub {
                     topic: about.topic,
                 }
             }
-            // Who talks with an operator rates this conversation, whoever called.
-            Some(Outbound { robot: None, .. }) | None => {
-                let (operator, group) = self.aftermath.rated(call);
+            (spoke_here, _) => {
+                let (operator, group) = spoke_here.unzip();
                 Rating {
                     survey,
                     score,
                     call: Some(call),
                     promise: None,
                     operator,
-                    group,
+                    group: group.flatten(),
                     topic: None,
                 }
             }
