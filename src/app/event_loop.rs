@@ -358,7 +358,12 @@ impl EventLoop {
             Command::Forbid { forbidden, source } => {
                 self.out.promises.forbid(forbidden, source, self.wall());
             }
-            Command::ShopEventTaken { key } => self.out.promises.event_taken(key, self.wall()),
+            Command::ShopEventTaken { key, problem } => {
+                if let Some(problem) = problem {
+                    warn!(event = key, problem, "an event of the shop: the customer is not called");
+                }
+                self.out.promises.event_taken(key, self.wall());
+            }
             Command::WriteCrm { call, phone, write } => {
                 self.out.promises.write_crm(call, phone, &write, self.wall());
             }

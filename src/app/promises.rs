@@ -165,6 +165,8 @@ impl Watcher {
         let over = self.store.promises(&over).await?.into_iter().map(|record| record.promise);
         promises.extend(over.filter(|promise| promise.event.is_some()));
         let since = wall.minus_ms(CALLED_DAYS * 24 * 3_600_000);
+        // A rehearsal keeps its own promises, and the world its own.
+        promises.retain(|promise| promise.rehearsal == self.wall.calendar.is_rehearsal);
         let called = self.store.robot_calls_since(since).await?.into_iter();
         let called =
             called.map(|call| Called { phone: call.phone, robot: call.robot, at: call.at });

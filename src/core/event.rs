@@ -298,6 +298,8 @@ pub enum Command {
     /// This event of the shop was seen to; a promise that came of it is stored before.
     ShopEventTaken {
         key: String,
+        /// Why a robot does not call for it.
+        problem: Option<String>,
     },
     /// Writes something back into the CRM, with a row for the audit.
     WriteCrm {

@@ -69,6 +69,17 @@ impl Intake {
         let Value::Object(mut fields) = event else {
             return Err("an event is an object with the fields event and phone".to_owned());
         };
+        for (name, is_right) in [
+            ("event", Value::is_string as fn(&Value) -> bool),
+            ("id", |id| id.is_string() || id.is_number()),
+            ("phone", |phone| phone.is_string() || phone.is_number()),
+        ] {
+            if fields.get(name).is_some_and(|value| !value.is_null() && !is_right(value)) {
+                let why =
+                    if name == "event" { "must be a text" } else { "must be a text or a number" };
+                return Err(format!("field {}", EventMistake::new(name, why)));
+            }
+        }
         let mut taken =
             |name: &str| fields.remove(name).map_or(Ok(None), |value| text(name, value));
         let (id, event, phone) = (taken("id")?, taken("event")?, taken("phone")?);

@@ -134,7 +134,6 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(ALLO)
             .arg("serve")
-            .args(&self.arguments)
             .arg("--config")
             .arg(self.path("allo.toml"))
             .args(&self.arguments)

@@ -170,6 +170,11 @@ impl Acd {
         self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Ringing { .. }))
     }
 
+    /// Whether the call has a ticket: it waits, somebody is rung for it, or has just picked up.
+    pub fn has(&self, call: CallId) -> bool {
+        self.callers.contains_key(&call)
+    }
+
     /// Whether an operator is kept free for the customer of this call.
     pub fn is_reserved(&self, call: CallId) -> bool {
         self.callers.get(&call).is_some_and(|c| matches!(c.stage, line::Stage::Reserved { .. }))

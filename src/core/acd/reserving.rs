@@ -14,6 +14,9 @@ impl Acd {
     /// it is whoever the rules name. Unknown calls are ignored.
     pub fn ring_reserved(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Act>) {
         let Some(caller) = self.callers.get_mut(&call) else { return };
+        if caller.is_live {
+            return;
+        }
         caller.is_live = true;
         match self.end_reservation(call) {
             Some(operator) => self.ring(now, call, vec![operator], out),

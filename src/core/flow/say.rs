@@ -70,6 +70,22 @@ impl Flow {
         out.push(Command::Play { leg: self.leg, play, language, recordings });
     }
 
+    /// The first value of what a menu says in any case that is unknown or can't be spoken. Nobody
+    /// should be called to hear of a hole.
+    pub fn unspeakable(&self, menu: &str, now: Timestamp) -> Option<&str> {
+        let statements = self.script.menus.get(menu)?.prompt.iter();
+        let said = statements.filter_map(|statement| match statement {
+            Statement::Say(pieces) => Some(pieces),
+            _ => None,
+        });
+        said.flatten().find_map(|piece| match piece {
+            Piece::Value { name, format } if self.spoken_value(name, *format, now).is_none() => {
+                Some(name.as_str())
+            }
+            Piece::Value { .. } | Piece::Recording(_) => None,
+        })
+    }
+
     /// `None` if a value is unknown or can't be spoken.
     fn spoken(&self, pieces: &[Piece], now: Timestamp) -> Option<Spoken> {
         let mut whole = Spoken::default();

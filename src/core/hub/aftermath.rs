@@ -26,6 +26,8 @@ struct Past {
     is_over: bool,
     /// What the customer answered in the same call.
     rating: Option<u8>,
+    /// The customer was asked in the same call, and perhaps said nothing.
+    was_asked: bool,
     /// The customer was called about a low rating: nobody is asked how that was.
     was_about_rating: bool,
     /// Whom the customer talked with last.
@@ -50,6 +52,13 @@ impl Aftermath {
             about.operator = Some(past.operator.clone());
             about.group.clone_from(&past.group);
             (about.rating, about.topic) = (past.rating, None);
+        }
+    }
+
+    /// The caller is asked in the same call.
+    pub fn asked(&mut self, call: CallId) {
+        if let Some(past) = self.0.get_mut(&call) {
+            past.was_asked = true;
         }
     }
 
@@ -90,6 +99,7 @@ impl Hub {
             open: 0,
             is_over: false,
             rating: None,
+            was_asked: false,
             was_about_rating: kind == Some(PromiseKind::CallbackLowRating),
             operator: by.clone(),
             group: past_group,
@@ -115,7 +125,7 @@ impl Hub {
     /// The surveys of the plan that want to know of this conversation.
     fn ask_for_ratings(&mut self, now: Timestamp, call: CallId) {
         let Some(past) = self.aftermath.take_finished(call) else { return };
-        if past.rating.is_some() || past.was_about_rating {
+        if past.was_asked || past.was_about_rating {
             return;
         }
         let Some(last) = past.last else { return };

@@ -53,6 +53,7 @@ impl Hub {
         let display = display_callback(language, promise.kind, label.as_deref(), promise.due, zone);
         let outbound = Outbound {
             way,
+            needs_key: press.is_some(),
             display: Some(display),
             ..Outbound::to_keep(&promise, &rules.identity, rules.ring_ms)
         };
@@ -125,7 +126,8 @@ impl Hub {
         self.reserve(now, call, operator, out);
     }
 
-    /// An operator has picked up for a callback: the customer is called, or is there already.
+    /// An operator has picked up for a callback: the customer is called while the operator hears why,
+    /// or is there already.
     pub(super) fn operator_ready(
         &mut self,
         now: Timestamp,

@@ -191,6 +191,8 @@ impl Hub {
             }
             Stay::Talking(talk) => self.caller_left(now, call, talk, out),
         }
+        // Whoever was still rung for the call is not any more.
+        self.acd.release(now, call, Release::Lost, &mut self.acts);
         self.with(call, now, out, |entry, out| {
             entry.flow.on_call_ended(now, out);
             entry.phase = Phase::Closing { by, reason, until: now.plus_ms(CLOSING_MAX_MS) };

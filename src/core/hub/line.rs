@@ -208,6 +208,12 @@ impl Hub {
             return out.push(Command::Hangup { leg, by, reason });
         };
         self.legs.insert(leg, Role::Rung(Rung { is_up: true, ..rung.clone() }));
+        if self.is_callback(call) {
+            self.operator_ready(now, call, leg, rung.operator.clone(), out);
+            if !matches!(self.legs.get(&leg), Some(Role::Rung(_))) {
+                return; // Connected: the customer was there already.
+            }
+        }
         let whisper = self.whisper(now, call, &rung.operator);
         if whisper.is_empty() {
             return self.whispered(now, leg, out);
@@ -215,17 +221,20 @@ impl Hub {
         out.push(self.say_to_phone(leg, whisper));
     }
 
-    /// The operator knows what is to come: the caller follows.
+    /// The operator knows what is to come: the caller follows. A customer who is called back follows
+    /// when there.
     pub(super) fn whispered(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
         if let Some(Role::Rung(Rung { call, operator, is_up: true, .. })) = self.legs.get(&leg) {
             let (call, operator) = (*call, operator.clone());
-            let outbound = self.calls.get(&call).and_then(|entry| entry.outbound.as_ref());
-            if outbound.is_some_and(Outbound::is_callback) {
-                self.operator_ready(now, call, leg, operator, out);
-            } else {
+            if !self.is_callback(call) {
                 self.connect(now, call, leg, Some(operator), out);
             }
         }
+    }
+
+    fn is_callback(&self, call: CallId) -> bool {
+        let outbound = self.calls.get(&call).and_then(|entry| entry.outbound.as_ref());
+        outbound.is_some_and(Outbound::is_callback)
     }
 
     /// The caller is gone before an operator who had picked up was connected.

@@ -252,7 +252,7 @@ impl Hub {
             }
         }
         self.settle(now, out);
-        self.note_hangups(out, from);
+        self.note_ends(out, from);
     }
 
     /// Does what is due at `now`. A timer that is due again at once waits for the next turn, so that
@@ -272,7 +272,7 @@ impl Hub {
             self.call_is_due(now, call, out);
         }
         self.settle(now, out);
-        self.note_hangups(out, from);
+        self.note_ends(out, from);
     }
 
     /// The server ends after this. What operators still note about conversations is cut short, so
@@ -303,9 +303,13 @@ impl Hub {
         });
     }
 
-    /// Remembers why we hang up on a caller: the end that signalling reports then is ours.
-    fn note_hangups(&mut self, out: &[Command], from: usize) {
+    /// Remembers why we hang up on a caller: the end that signalling reports then is ours; and who
+    /// was asked for a rating, so that no robot asks again.
+    fn note_ends(&mut self, out: &[Command], from: usize) {
         for command in &out[from..] {
+            if let Command::Record { call, fact: CallFact::Asked { .. } } = command {
+                self.aftermath.asked(*call);
+            }
             if let Command::Hangup { leg, by, reason } = command
                 && let Some(Role::Caller(call)) = self.legs.get(leg)
                 && let Some(call) = self.calls.get_mut(call)

@@ -36,6 +36,8 @@ pub(super) struct Outbound {
     pub ring_ms: u64,
     pub way: TicketWay,
     pub customer: Customer,
+    /// No operator is rung before the customer has shown by a key to be a human.
+    pub needs_key: bool,
     /// The operator who picked up and waits for the customer.
     pub operator: Option<(LegId, Login)>,
     /// The ledger stores the attempt.
@@ -71,6 +73,7 @@ impl Outbound {
             ring_ms,
             way: TicketWay::Caller,
             customer: Customer::NotDialled,
+            needs_key: false,
             operator: None,
             is_reserved: false,
             is_reached: false,
@@ -198,7 +201,7 @@ impl Hub {
     ) {
         let Some(outbound) = self.outbound(call) else { return };
         outbound.customer = Customer::Up;
-        let calls_operator = outbound.is_callback() && outbound.operator.is_none();
+        let calls_operator = outbound.is_callback() && !outbound.needs_key;
         self.legs.insert(leg, Role::Caller(call));
         if calls_operator {
             self.acd.ring_reserved(now, call, &mut self.acts);
@@ -206,7 +209,8 @@ impl Hub {
         self.with(call, now, out, |entry, out| entry.flow.on_confirmed(now, out));
     }
 
-    /// The customer heard who calls and may be connected.
+    /// The customer heard who calls and may be connected: with the operator who has picked up, even
+    /// in the middle of a whisper, or with whoever picks up next.
     pub(super) fn customer_ready(&mut self, now: Timestamp, call: CallId, out: &mut Vec<Command>) {
         let Some(outbound) = self.outbound(call) else { return };
         outbound.customer = Customer::Ready;
@@ -218,7 +222,7 @@ impl Hub {
         });
         match operator {
             Some((leg, operator)) => self.connect(now, call, leg, Some(operator), out),
-            None if self.acd.place(call).is_some() => {}
+            None if self.acd.has(call) => self.acd.ring_reserved(now, call, &mut self.acts),
             None => {
                 let group = self.calls.get(&call).and_then(|entry| entry.group().cloned());
                 if let Some(group) = group {
@@ -258,8 +262,8 @@ impl Hub {
         let Some(outbound) = self.outbound(call) else { return };
         let outcome = match (outbound.is_reached, &outbound.robot, by) {
             (true, _, _) => CallOutcome::Answered,
-            // Who hangs up on a robot is a human, and has answered it.
-            (false, Some(_), EndedBy::Caller) => CallOutcome::Answered,
+            // Who hangs up on a robot has heard enough of it.
+            (false, Some(_), EndedBy::Caller) => CallOutcome::Rejected,
             (false, Some(_), EndedBy::Plan | EndedBy::Operator) => CallOutcome::VoicemailSuspected,
             (false, None, EndedBy::Plan) => CallOutcome::VoicemailSuspected,
             (false, None, EndedBy::Caller | EndedBy::Operator) => CallOutcome::Rejected,

@@ -1,18 +1,24 @@
 //! Promises between the calls in which they are made, the ledger that plans them, and the calls by
 //! which they are kept.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
+
 use crate::domain::{
-    About, CallId, DoNotCall, PhoneNumber, PromiseId, PromiseKind, Rating, RecordingNote,
-    ShopEvent, Timestamp,
+    About, CallId, CallerId, DoNotCall, LegId, PhoneNumber, PromiseId, PromiseKind, Rating,
+    RecordingNote, ShopEvent, Timestamp,
 };
 
 use super::super::event::{Command, CrmWrite, PromiseNews};
+use super::super::flow::Flow;
 use super::super::flow::deeds::Deed;
+use super::super::knowledge::Knowledge;
 use super::super::promises::due::due_time;
 use super::super::promises::{Ledger, Made, NewPromise, PromiseAct};
 use super::Hub;
 use super::outbound::Outbound;
-use crate::dialplan::plan::Trigger;
+use crate::dialplan::plan::{Block, Script, Trigger};
 
 /// Messages that may be under way; with more, the oldest belongs to no promise any more.
 const MESSAGES_MAX: usize = 10_000;
@@ -270,6 +276,23 @@ impl Hub {
         out.push(Command::Record { call, fact: crate::domain::CallFact::Recorded(note) });
     }
 
+    /// A value of the event that the robot says in any case, and can't.
+    fn unspeakable(
+        &self,
+        now: Timestamp,
+        script: &Arc<Script>,
+        robot: &str,
+        event: &ShopEvent,
+    ) -> Option<String> {
+        let caller = CallerId::Number(event.phone.clone());
+        let mut knowledge = Knowledge::new(caller, robot.to_owned(), script.language);
+        knowledge.set_event(event.values.clone());
+        let (call, leg) = (CallId(Uuid::nil()), LegId(Uuid::nil()));
+        let entry = Block::default();
+        let flow = Flow::new(call, leg, script.clone(), entry, knowledge, self.setting());
+        flow.unspeakable(robot, now).map(str::to_owned)
+    }
+
     /// Something happened in the shop: a robot calls, or operators have something to settle. Of
     /// several files that care, the one in the customer's language does, else the first.
     pub(super) fn shop_event(&mut self, now: Timestamp, event: ShopEvent, out: &mut Vec<Command>) {
@@ -283,7 +306,7 @@ impl Hub {
         });
         let spoken = takers.iter().find(|script| Some(script.language) == language);
         let Some(script) = spoken.or(takers.first()).cloned() else {
-            return out.push(Command::ShopEventTaken { key: event.key });
+            return out.push(Command::ShopEventTaken { key: event.key, problem: None });
         };
         let about = About {
             timezone: event.values.get("timezone").cloned(),
@@ -291,7 +314,12 @@ impl Hub {
             ..About::default()
         };
         let mut new = Vec::new();
+        let mut problem = None;
         for robot in script.robots.values().filter(|robot| wants(robot)) {
+            if let Some(name) = self.unspeakable(now, &script, &robot.name, &event) {
+                problem = Some(format!("{} has to say {name}, which can't be said", robot.name));
+                continue;
+            }
             let (kind, due) = (PromiseKind::Reminder, wall.plus_ms(robot.within_ms));
             new.push((kind, robot.name.clone(), None, due, None));
         }
@@ -318,7 +346,7 @@ impl Hub {
         }
         // After the promises that came of it.
         self.settle(now, out);
-        out.push(Command::ShopEventTaken { key: event.key });
+        out.push(Command::ShopEventTaken { key: event.key, problem });
     }
 }
 

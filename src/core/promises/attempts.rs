@@ -193,6 +193,10 @@ impl Ledger {
                 }
                 self.keep(wall, id, why.to_owned(), out);
             }
+            // Who hangs up on a robot, or refuses its call, is left in peace.
+            CallOutcome::Rejected if !entry.promise.kind.is_human() => {
+                self.finish(wall, id, PromiseState::GivenUp, why.to_owned(), out);
+            }
             CallOutcome::Unallocated | CallOutcome::Blocked => {
                 self.finish(wall, id, PromiseState::GivenUp, why.to_owned(), out);
             }

@@ -10,7 +10,7 @@
 //! | 408 | another way | no answer |
 //! | 487 | failed | no answer |
 //! | 500, 502, 503, 504, silence, broken connection | another way | failed |
-//! | 401, 402, 403, 407: we are refused, not the number | another way | failed |
+//! | 401, 402, 403, 407: we are refused, not the number | another way | congested |
 //! | all others | failed | failed |
 //!
 //! After 180 or 183 no other way is tried: the customer's phone has rung, and must not ring twice for
@@ -38,7 +38,7 @@ pub fn of(status: Status, rang: bool) -> Verdict {
         // The network of the number has spoken: its phone is switched off, most likely.
         480 => Verdict::TryNext(RingOutcome::NoAnswer),
         408 | 500 | 502..=504 if !rang => Verdict::TryNext(RingOutcome::Congested),
-        401..=403 | 407 if !rang => Verdict::TryNext(RingOutcome::Failed),
+        401..=403 | 407 if !rang => Verdict::TryNext(RingOutcome::Congested),
         _ => Verdict::Final(RingOutcome::Failed),
     }
 }
