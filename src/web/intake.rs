@@ -155,7 +155,8 @@ mod tests {
             (r#"{"event": ["a"], "phone": "+79161112233"}"#, "field event: must be a text"),
             (r#"{"event": "a"}"#, "field phone: is missing"),
             (r#"{"event": "a", "phone": "100"}"#, "field phone: not a phone number"),
-            (r#"{"event": "a", "phone": true}"#, "field phone: not a phone number"),
+            (r#"{"event": "a", "phone": true}"#, "field phone: must be a text or a number"),
+            (r#"{"event": 7, "phone": "+79161112233"}"#, "field event: must be a text"),
             (r#"{"event": "a", "phone": "+79161112233", "id": {}}"#, "field id: must be a text"),
             (
                 r#"{"event": "a", "phone": "+79161112233", "items": [1]}"#,

@@ -27,7 +27,7 @@ async fn of_a_wrong_request_nothing_is_kept() {
     let right = r#"{"event": "delayed", "phone": "+79161234567"}"#;
     let wrong = format!(r#"[{right}, {{"event": "delayed", "phone": "nobody"}}]"#);
     let (status, answer) = post(address, "/api/events", JSON, &wrong).await;
-    let error = json!({"error": "event 2: field phone: is not a phone number"});
+    let error = json!({"error": "event 2: field phone: not a phone number"});
     assert_eq!((status, answer), (400, error));
     for (headers, body, expected) in [
         ("", right, 415),

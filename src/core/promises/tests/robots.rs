@@ -55,7 +55,7 @@ fn each_outcome_has_its_rule() {
     for (outcome, happens, note) in [
         (CallOutcome::Busy, &redialled[..], "busy, called 2 times"),
         (CallOutcome::NoAnswer, &redialled, "no answer, called 2 times"),
-        (CallOutcome::Rejected, &redialled, "the customer refused the call, called 2 times"),
+        (CallOutcome::Rejected, &["dial 1", "given-up 1"], "the customer refused the call"),
         (CallOutcome::Failed, &redialled, "the call broke, called 2 times"),
         (
             CallOutcome::VoicemailSuspected,
