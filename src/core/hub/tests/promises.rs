@@ -311,7 +311,10 @@ fn with_press_1_only_a_human_reaches_the_operator() {
     house.miss(ANNA);
     house.until_called(ANNA, 60_000);
     let customer = house.customer_picks_up(ANNA);
-    house.pass(60_000);
+    house.pass(2_500);
+    assert!(house.rings().is_empty(), "nobody knows yet whether it is a human");
+    house.pass(57_500);
+    assert!(house.rings().is_empty());
     assert_eq!(house.heard(customer).first().map(String::as_str), Some("phrase/callback-missed"));
     assert_eq!(house.hung_up.last(), Some(&customer), "nobody pressed 1");
     house.pass(20 * 60_000);
@@ -334,6 +337,31 @@ impl House {
         self.end(caller.leg, HUNG_UP.0, HUNG_UP.1);
         self.pass(1_000);
     }
+}
+
+#[test]
+fn a_key_during_the_greeting_rings_nobody_twice_and_leaves_nobody_ringing() {
+    let mut house = house(&["anna"], Way::CustomerFirst { press: None });
+    house.miss(ANNA);
+    house.until_called(ANNA, 60_000);
+    let customer = house.customer_picks_up(ANNA);
+    let phone = house.pick_up("anna");
+    // She hears the whisper, the customer the greeting.
+    house.pass(300);
+    house.press(customer, '5');
+    house.pass(800);
+    assert!(house.hear_each_other(customer, phone));
+    assert!(house.rings().is_empty());
+    house.pass(30_000);
+    house.end(customer, HUNG_UP.0, HUNG_UP.1);
+    house.pass(30_000);
+    assert!(
+        matches!(house.state("anna"), OperatorState::Ready { .. }),
+        "{:?}",
+        house.state("anna")
+    );
+    house.customer("+79160000003");
+    assert_eq!(house.rings(), ["anna"]);
 }
 
 #[test]
@@ -494,6 +522,39 @@ fn a_message_belongs_to_its_promise_also_if_the_caller_hangs_up_in_it() {
     house.tell(Event::Recorded { call: caller.call, note });
     let promise = house.of_kind(PromiseKind::CallbackAfterHours)[0];
     assert_eq!(promise.about.message, Some(file));
+}
+
+#[test]
+fn nobody_is_called_to_hear_of_a_hole() {
+    let mut plan = plan(|_| ());
+    let mut script = Script::clone(&plan.scripts["hotline"]);
+    let balance = robot("low-balance", Trigger::Event("balance.low".to_owned()));
+    let name = "event.balance".to_owned();
+    let value = Piece::Value { name, format: crate::speech::Format::Rubles };
+    let (_, menu) = survey();
+    let prompt = Block::from([Statement::Say(vec![value])]);
+    script.menus.insert("low-balance".to_owned(), Menu { prompt, ..menu });
+    script.robots.insert("low-balance".to_owned(), Arc::new(balance));
+    plan.scripts.insert("hotline".to_owned(), Arc::new(script));
+    let mut house = House::of(&["anna"], plan);
+    house.now = NOON;
+    house.tell(Event::TrunksChanged { calls_max: 30, starts_per_second: 5 });
+    let event = |phone: &str, balance: &str| ShopEvent {
+        key: phone.to_owned(),
+        name: "balance.low".to_owned(),
+        phone: number(phone),
+        values: BTreeMap::from([("balance".to_owned(), balance.to_owned())]),
+    };
+    let events = vec![event(ANNA, "40.50"), event("+79160000002", "a lot")];
+    house.tell(Event::ShopEvents { events });
+    house.pass(5_000);
+    assert!(house.called.contains_key(&number(ANNA)));
+    assert_eq!(house.called.len(), 1);
+    let told = house.commands.iter().any(|command| {
+        matches!(command, Command::ShopEventTaken { problem: Some(why), .. }
+            if why.contains("event.balance"))
+    });
+    assert!(told);
 }
 
 #[test]
