@@ -416,10 +416,14 @@ impl Leg {
 
 /// What a packet is by what was agreed; `None` for what was not.
 fn content(packet: &Incoming<'_>, session: &MediaSession) -> Option<Content> {
-    let event = session.telephone_event.map(|event| event.receive);
+    // Some phones send keys by the number that they named themselves, instead of ours.
+    let is_event = |payload_type: u8| {
+        let event = session.telephone_event;
+        event.is_some_and(|event| payload_type == event.receive || payload_type == event.send)
+    };
     match packet.payload_type {
         audio if audio == session.receive_payload_type => Some(Content::Audio(session.codec)),
-        key if event == Some(key) => Some(Content::Event),
+        key if is_event(key) => Some(Content::Event),
         COMFORT_NOISE => Some(Content::Other),
         _ => None,
     }

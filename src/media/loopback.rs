@@ -332,6 +332,19 @@ fn lost_repeated_and_reordered_packets_make_one_key() {
 }
 
 #[test]
+fn keys_are_heard_by_either_sides_number() {
+    let mut house = House::new(14_180);
+    let mut phone = house.call(|_| {});
+    phone.press('1');
+    phone.session.telephone_event =
+        Some(EventPayload { send: EVENT_PAYLOAD.receive, receive: EVENT_PAYLOAD.send });
+    phone.press('2');
+    for expected in ['1', '2'] {
+        assert_eq!(house.event(), pressed(&phone, expected, KeySource::Event));
+    }
+}
+
+#[test]
 fn tones_are_heard_when_events_were_not_agreed_on() {
     let mut house = House::new(14_070);
     let mut phone = house.call(|session| session.telephone_event = None);

@@ -255,7 +255,7 @@ fn without_a_password_nothing_is_proven() {
     let (invite, _) = call(&mut scene);
     let sent = says(&mut scene, &invite.unwrap(), "401 Who", CHALLENGE, "");
     assert_eq!(invites(sent), [""; 0]);
-    assert_eq!(outcome(&scene.events()), Some(RingOutcome::Failed));
+    assert_eq!(outcome(&scene.events()), Some(RingOutcome::Congested));
 }
 
 #[test]
