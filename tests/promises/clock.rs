@@ -1,7 +1,7 @@
 //! The clock of a rehearsal: what is promised on Friday evening is kept on Monday morning.
 
 use allo::domain::{Promise, PromiseKind, PromiseState, Timestamp};
-use allo::phone::Desk;
+use allo::phone::{Desk, OnInvite};
 use allo::store::CallFilter;
 
 use crate::house::{hangs_up, over};
@@ -55,6 +55,8 @@ async fn called(
     state: PromiseState,
 ) -> (Promise, Timestamp) {
     let talk = operator_and_customer_talk(anna, shop, phone, 1).await;
+    // Who is due soon after must wait for the next start.
+    anna.on_invite(OnInvite::Refuse(486)).await;
     anna.hang_up(talk.desk).await;
     let promise = shop.promise(phone, kind, state).await;
     let stories = shop.stories().await;
