@@ -65,7 +65,7 @@ pub struct Trunk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// How the provider wants numbers written: "e164" (+79161112233), "digits" (79161112233) or
-    /// "national" (89161112233, as dialled in the region of [sip]; abroad 810…).
+    /// "national" (89161112233, as dialled in the region of `[sip]`; abroad 810…).
     #[schemars(with = "String")]
     #[serde(default, with = "text")]
     pub number_format: NumberFormat,

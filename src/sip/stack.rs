@@ -1,7 +1,7 @@
 //! The running stack: sockets around the one task that owns all transactions and calls.
 //!
 //! - this file: start, the owner's loop, shutdown
-//! - [`carriers`]: what is sent, and on which socket or connection
+//! - `carriers`: what is sent, and on which socket or connection
 
 mod carriers;
 
