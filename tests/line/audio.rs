@@ -4,6 +4,7 @@ use allo::domain::Codec::{self, Pcma, Pcmu};
 use allo::phone::{Desk, DeskEvent, DeskFact, KeyBy, PhoneEvent};
 
 use crate::house::{CUSTOMER_HZ, House, at_once, customer_hears, customer_hears_no_more, voice_of};
+pub use crate::support::purity;
 use crate::support::{eventually, key};
 
 /// The least part of the energy that lies on the tone.
@@ -21,19 +22,6 @@ async fn only(house: &House, login: &str, codec: Codec) -> Desk {
 /// The last milliseconds of what was heard.
 pub fn newest(samples: &[i16], ms: usize) -> &[i16] {
     &samples[samples.len().saturating_sub(ms * 8)..]
-}
-
-/// How much of the audio is this tone, 0 to 1.
-pub fn purity(samples: &[i16], hz: u32) -> f64 {
-    let turn = std::f64::consts::TAU * f64::from(hz) / 8_000.0;
-    let (mut sine, mut cosine, mut energy) = (0.0, 0.0, 0.0);
-    for (n, &sample) in samples.iter().enumerate() {
-        let (value, angle) = (f64::from(sample), turn * n as f64);
-        sine += value * angle.sin();
-        cosine += value * angle.cos();
-        energy += value * value;
-    }
-    (sine * sine + cosine * cosine) * 2.0 / samples.len().max(1) as f64 / energy.max(1.0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,5 +142,5 @@ async fn a_message_is_kept_with_the_promise_to_call_back() {
         .await;
     let said = wav::load(&shop.house.server.path("recordings").join(file)).unwrap();
     assert!(said.len() >= 8_000 * 3 / 2, "{} samples", said.len());
-    assert!(crate::tone::purity(&said[800..12_000], CUSTOMER_HZ) > 0.9);
+    assert!(crate::support::purity(&said[800..12_000], CUSTOMER_HZ) > 0.9);
 }

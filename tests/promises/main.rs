@@ -10,7 +10,6 @@
 //! - `incidents`: what goes wrong in the shop; points, messages
 //! - `clock`: rehearsals
 //! - `death`: the server is killed
-//! - `tone`: how much of what was heard is a tone
 
 mod campaign;
 mod clock;
@@ -22,6 +21,5 @@ mod ratings;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
-mod tone;
 
 use support::house;

@@ -92,3 +92,16 @@ pub fn did_not_hear(playout: &Playout, id: &str) {
 pub fn pauses_ms(heard: &[Heard]) -> Vec<u64> {
     heard.windows(2).map(|pair| pair[1].at_ms.saturating_sub(pair[0].end_ms())).collect()
 }
+
+/// How much of the audio is this tone, 0 to 1.
+pub fn purity(samples: &[i16], hz: u32) -> f64 {
+    let turn = std::f64::consts::TAU * f64::from(hz) / 8_000.0;
+    let (mut sine, mut cosine, mut energy) = (0.0, 0.0, 0.0);
+    for (n, &sample) in samples.iter().enumerate() {
+        let (value, angle) = (f64::from(sample), turn * n as f64);
+        sine += value * angle.sin();
+        cosine += value * angle.cos();
+        energy += value * value;
+    }
+    (sine * sine + cosine * cosine) * 2.0 / samples.len().max(1) as f64 / energy.max(1.0)
+}

@@ -115,17 +115,6 @@ impl Hub {
         }
     }
 
-    /// An operator is reserved for a customer who is called first.
-    pub(super) fn operator_reserved(
-        &mut self,
-        now: Timestamp,
-        call: CallId,
-        operator: Login,
-        out: &mut Vec<Command>,
-    ) {
-        self.reserve(now, call, operator, out);
-    }
-
     /// An operator has picked up for a callback: the customer is called while the operator hears why,
     /// or is there already.
     pub(super) fn operator_ready(
@@ -167,7 +156,14 @@ impl Hub {
         self.with(call, now, out, |_, _| {});
     }
 
-    fn reserve(&mut self, now: Timestamp, call: CallId, operator: Login, out: &mut Vec<Command>) {
+    /// An operator is there for the customer, or kept free: the attempt is stored, once.
+    pub(super) fn reserve(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        operator: Login,
+        out: &mut Vec<Command>,
+    ) {
         let Some(outbound) = self.outbound(call) else { return };
         if outbound.is_reserved {
             return;

@@ -171,7 +171,7 @@ impl Hub {
                     entry.flow.on_turned_away(now, out);
                 });
             }
-            Act::Reserve { call, operator } => self.operator_reserved(now, call, operator, out),
+            Act::Reserve { call, operator } => self.reserve(now, call, operator, out),
             Act::Unreserved { call: _ } => {}
             Act::Record { call, fact } => {
                 self.count(now, &fact);
