@@ -145,11 +145,27 @@ impl Phone {
         heard
     }
 
+    /// The packets that came already.
+    fn hear_waiting(&self) -> Vec<Heard> {
+        self.rtp.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 2048];
+        let waiting = std::iter::from_fn(|| {
+            self.rtp.recv_from(&mut buffer).ok().map(|it| self.read(&buffer[..it.0], it.1))
+        });
+        let heard = waiting.collect();
+        self.rtp.set_nonblocking(false).unwrap();
+        heard
+    }
+
     fn hear_packet(&self) -> Heard {
         let mut buffer = [0; 2048];
         let (length, from) = self.rtp.recv_from(&mut buffer).expect("RTP flows");
+        self.read(&buffer[..length], from)
+    }
+
+    fn read(&self, bytes: &[u8], from: SocketAddr) -> Heard {
         assert_eq!(from, self.server);
-        let packet = Incoming::parse(&buffer[..length]).unwrap();
+        let packet = Incoming::parse(bytes).unwrap();
         Heard {
             payload_type: packet.payload_type,
             marker: packet.marker,
