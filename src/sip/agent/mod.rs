@@ -49,7 +49,7 @@ mod registrations;
 #[cfg(test)]
 mod scenarios;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ use super::message::{HeaderName, Headers, NameAddr, Parsed, Response, SipUri, St
 use super::registrar::Registrar;
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
-use super::transport::Flow;
+use super::transport::{Flow, Link};
 use crate::config::Transport;
 use crate::domain::{Accounts, EndReason, EndedBy, LegId, MediaSession};
 
@@ -125,7 +125,7 @@ struct Server {
     flow: Flow,
     key: Digest,
     call: Option<Digest>,
-    /// The topmost branch; `None` without a unique one.
+    /// The topmost branch of an INVITE; `None` without a unique one.
     branch: Option<Digest>,
     leg: Option<LegId>,
 }
@@ -241,6 +241,21 @@ impl Agent {
     pub fn outbox(&mut self) -> &mut Outbox {
         self.outbox.events.extend(self.registrar.take_changes());
         &mut self.outbox
+    }
+
+    /// Whether this source is one of those that are served before strangers: this machine, a trusted
+    /// network, a server of a trunk, a registered phone.
+    pub fn knows(&self, source: IpAddr) -> bool {
+        source.is_loopback() || self.trusts(source) || self.registrar.is_registered_from(source)
+    }
+
+    /// The connections over which a phone is registered, a call is up, or an answer is awaited.
+    pub fn links_in_use(&self) -> BTreeSet<Link> {
+        let of_legs = self.legs.values().map(|leg| leg.dialog.flow);
+        let of_requests = self.clients.values().map(|client| client.flow);
+        let flows = of_legs.chain(of_requests).chain(self.registrar.flows());
+        let links = flows.filter(|flow| flow.transport().is_reliable()).map(|flow| flow.link);
+        links.collect()
     }
 
     /// From now on new calls are refused with 503.
