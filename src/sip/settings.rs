@@ -66,7 +66,7 @@ pub struct Limits {
     pub half_message_ms: u64,
     /// A connection without any traffic is closed; 30 min.
     pub idle_ms: u64,
-    /// Messages from connections on their way to the owner of all calls; 4,096.
+    /// Messages from connections on their way to the owner of all calls; 1,024.
     pub inbound_max: usize,
     /// Messages that wait for their turn, of each kind: those of what is there already and those
     /// that begin something, from known sources and, half as many, from strangers; 8,192. More are
@@ -109,7 +109,7 @@ impl Default for Limits {
             unwritten_bytes_max: 256 * 1024,
             half_message_ms: 10_000,
             idle_ms: 30 * 60 * 1000,
-            inbound_max: 4_096,
+            inbound_max: 1_024,
             waiting_max: 8_192,
             messages_per_second_per_source_max: 2_000,
             events_max: 8_192,

@@ -81,6 +81,9 @@ const ALLOW: &str =
 /// The extensions that are understood, for Supported.
 const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 const SDP: &str = "application/sdp";
+/// A longer final answer is not kept for repetitions of its request, which get a new one: an answer
+/// holds what its request had us copy, and hundreds of thousands linger for 32 s.
+const ANSWER_KEPT_MAX: usize = 8 * 1024;
 
 /// What is to be sent and told, in order.
 #[derive(Debug, Default)]
@@ -316,21 +319,26 @@ impl Agent {
                 }
                 // The caller went away without an ACK to our refusal; the leg is over already.
                 Step::TimedOut => {}
-                Step::Finished => {
-                    let Some(server) = self.servers.remove(&id) else { return };
-                    self.by_key.remove(&server.key);
-                    if let Some(call) = server.call {
-                        self.by_call.remove(&call);
-                    }
-                }
+                Step::Finished => self.forget_server(id),
             }
+        }
+    }
+
+    fn forget_server(&mut self, id: u64) {
+        let Some(server) = self.servers.remove(&id) else { return };
+        self.by_key.remove(&server.key);
+        if let Some(call) = server.call {
+            self.by_call.remove(&call);
         }
     }
 
     fn respond(&mut self, now_ms: u64, id: u64, response: &Response) {
         let bytes = response.to_bytes();
-        let status = response.status;
+        let (status, length) = (response.status, bytes.len());
         self.drive_server(now_ms, id, |machine, steps| machine.respond(status, bytes, steps));
+        if status.is_final() && length > ANSWER_KEPT_MAX {
+            self.forget_server(id);
+        }
     }
 
     /// A response with what all of ours have.

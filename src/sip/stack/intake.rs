@@ -223,6 +223,11 @@ impl<T> Intake<T> {
         self.running.waiting() > 0 || (is_app_ready && self.fresh.waiting() > 0)
     }
 
+    /// Whether much waits, of whatever kind.
+    pub fn is_crowded(&self) -> bool {
+        self.running.waiting() + self.fresh.waiting() >= self.room.waiting_max / 8
+    }
+
     /// Whether something new waits.
     pub fn has_fresh(&self) -> bool {
         self.fresh.waiting() > 0

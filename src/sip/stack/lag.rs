@@ -7,7 +7,7 @@ const BEHIND_MS: u64 = 50;
 /// How many events may wait for the app when a new call is given to it: that many it should be able
 /// to take before it is behind. The number follows what it proves to be able to.
 const ROOM: std::ops::RangeInclusive<usize> = 4..=4_096;
-const ROOM_AT_FIRST: usize = 256;
+const ROOM_AT_FIRST: usize = 64;
 /// So many milliseconds with events are remembered; who is further behind is behind enough.
 const MARKS_MAX: usize = 1_024;
 

@@ -34,6 +34,8 @@ use crate::config::Transport;
 const BATCH: usize = 64;
 /// So many datagrams are read from a socket before those that wait are looked at.
 const READ_BATCH: usize = 512;
+/// A longer datagram does not wait while much waits: what waits must not fill the memory.
+const LONG: usize = 4 * 1024;
 /// How soon it is looked again whether the app has caught up.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How often it is told that something was dropped.
@@ -114,7 +116,12 @@ impl Owner {
         }
         self.agent.watch_trunks(self.clock.now_ms());
         self.flush();
+        let mut is_busy = false;
         loop {
+            if is_busy {
+                // The app and all others have their turn on this thread.
+                tokio::task::yield_now().await;
+            }
             let due = self.agent.next_due_ms().map(|at_ms| self.clock.instant(at_ms));
             let sleep = async {
                 match due {
@@ -149,27 +156,27 @@ impl Owner {
                     has_left = true;
                     self.agent.leave_trunks(self.clock.now_ms());
                 }
-                // The app and all others have their turn on this thread first.
-                () = tokio::task::yield_now(), if has_turn => {}
+                () = std::future::ready(()), if has_turn => {}
                 () = tokio::time::sleep(LOOK_AGAIN), if is_held => {}
                 () = sleep => {}
             }
-            self.round();
+            is_busy = self.round();
         }
         self.close().await;
     }
 
     /// Reads what came, and lets as much of it have its turn as keeps everybody else waiting for a
-    /// few milliseconds at most.
-    fn round(&mut self) {
+    /// few milliseconds at most; `true`: there is more.
+    fn round(&mut self) -> bool {
         if self.draining.load(Ordering::Relaxed) {
             self.agent.start_drain();
         }
-        self.read_sockets();
-        self.serve();
+        let may_read_more = self.read_sockets();
+        let may_serve_more = self.serve();
         self.agent.tick(self.clock.now_ms());
         self.flush();
         self.tell_of_losses();
+        may_read_more || may_serve_more
     }
 
     fn obey_all(&mut self, first: SipCommand) {
@@ -195,16 +202,27 @@ impl Owner {
         self.waiting.lag.has_room(now_ms, waiting)
     }
 
-    fn read_sockets(&mut self) {
+    /// `true`: there may be more.
+    fn read_sockets(&mut self) -> bool {
         let now_ms = self.clock.now_ms();
+        let mut may_be_more = false;
         for socket in 0..self.datagrams.len() {
-            for _ in 0..READ_BATCH {
-                let Some((remote, bytes)) = self.datagrams[socket].read() else { break };
+            let mut read = 0;
+            while read < READ_BATCH
+                && let Some((remote, bytes)) = self.datagrams[socket].read()
+            {
+                read += 1;
+                if bytes.len() > LONG && self.waiting.intake.is_crowded() {
+                    self.waiting.dropped += 1;
+                    continue;
+                }
                 let Some(urgency) = triage::urgency_of_bytes(&bytes) else { continue };
                 let item = Item::Datagram { socket, remote, bytes };
                 self.wait(now_ms, remote.ip(), urgency, item);
             }
+            may_be_more |= read == READ_BATCH;
         }
+        may_be_more
     }
 
     /// What connections and DNS have brought.
@@ -249,22 +267,23 @@ impl Owner {
         }
     }
 
-    /// Handles what waits, each in its turn.
-    fn serve(&mut self) {
+    /// Handles what waits, each in its turn; `true`: there may be more.
+    fn serve(&mut self) -> bool {
         let now_ms = self.clock.now_ms();
         for _ in 0..BATCH {
             if self.waiting.untold.len() >= self.events_max {
-                return;
+                return false;
             }
             let is_app_ready = self.is_app_ready(now_ms);
             match self.waiting.intake.take(now_ms, is_app_ready) {
                 Some(Turn::Served(item)) => self.handle(now_ms, item),
                 Some(Turn::Late(item)) => self.refuse(now_ms, item),
-                None => return,
+                None => return false,
             }
             // At once: what comes next may be the end of the connection that waits for this answer.
             self.flush();
         }
+        true
     }
 
     fn handle(&mut self, now_ms: u64, item: Item) {
