@@ -278,6 +278,8 @@ fn a_200_is_repeated_until_64_t1_and_then_the_call_is_hung_up() {
     assert_eq!(times[..5], [500, 1_500, 3_500, 7_500, 11_500]);
     assert!(sent.last().is_some_and(|(at, text)| *at == 32_000 && text.starts_with("BYE ")));
     assert_eq!(ended(&scene.events()), Some((EndedBy::Network, EndReason::NotAcknowledged)));
+    // The BYE will be repeated for as long again, but the call is no more.
+    assert_eq!(scene.agent.load().0, 0);
     scene.assert_all_forgotten();
 }
 

@@ -67,6 +67,9 @@ impl Carriers {
     /// Closes what must be closed so that there are not too many; never what is `used`.
     pub(super) fn make_room(&mut self, used: &BTreeSet<Link>) {
         let leavers = self.guests.leavers(used);
+        if leavers.is_empty() {
+            return;
+        }
         tracing::info!(closed = leavers.len(), "too many connections: idle ones are closed");
         for link in leavers {
             self.guests.left(link);

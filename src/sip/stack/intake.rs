@@ -11,7 +11,7 @@
 //! | last | the same of strangers | 503 |
 //!
 //! So that a flood of one kind starves no other, each [`IN_A_ROW`] of the upper two let one of the
-//! lower two pass. What is new waits while the app is behind. When it has waited for
+//! lower two pass, and each [`KNOWN_IN_A_ROW`] of known sources one of strangers. What is new waits while the app is behind. When it has waited for
 //! [`PATIENCE_MS`], what comes after it is refused at once: a caller who is told soon may try
 //! elsewhere, and who is let in is answered before the INVITE is repeated (T1).
 
@@ -28,6 +28,8 @@ const FEW: usize = 64;
 const FEW_IN_LINE: usize = 4;
 /// So many of what is there already go before something new, if that waits.
 const IN_A_ROW: u32 = 32;
+/// So many of known sources go before one of strangers: not even a trunk may shut them out.
+const KNOWN_IN_A_ROW: u32 = 3;
 /// Lines of sources that nothing waits from are kept up to this number, with what they have sent in
 /// this second; then they are forgotten.
 const LINES_MAX: usize = 10_000;
@@ -104,6 +106,7 @@ struct Line<T> {
 struct Turns {
     known: Queue,
     strangers: Queue,
+    known_in_a_row: u32,
 }
 
 /// Sources in the order of their turns, and how much waits from all of them.
@@ -127,7 +130,10 @@ impl Turns {
 
     /// The source whose turn it is.
     fn next(&mut self) -> Option<IpAddr> {
-        let queue = if self.known.waiting > 0 { &mut self.known } else { &mut self.strangers };
+        let is_known = self.known.waiting > 0
+            && (self.strangers.waiting == 0 || self.known_in_a_row < KNOWN_IN_A_ROW);
+        self.known_in_a_row = if is_known { self.known_in_a_row + 1 } else { 0 };
+        let queue = if is_known { &mut self.known } else { &mut self.strangers };
         let source = queue.sources.pop_front()?;
         queue.waiting -= 1;
         Some(source)

@@ -69,6 +69,17 @@ fn a_flood_of_what_runs_lets_something_new_pass() {
 }
 
 #[test]
+fn a_flood_from_a_known_source_leaves_strangers_a_quarter() {
+    let mut intake = Intake::new(ROOM);
+    for number in 0..100 {
+        push(&mut intake, NOW, Known, Fresh, (1, number)).unwrap();
+        push(&mut intake, NOW, Stranger, Fresh, (2, number)).unwrap();
+    }
+    let order = take_all(&mut intake, NOW, true);
+    assert_eq!(order[..40].iter().filter(|(from, _)| *from == 2).count(), 10);
+}
+
+#[test]
 fn nothing_new_is_given_to_an_app_that_is_behind() {
     let mut intake = Intake::new(ROOM);
     push(&mut intake, NOW, Known, Fresh, (1, 0)).unwrap();
