@@ -427,8 +427,8 @@ impl Worker {
         Some(leg)
     }
 
-    /// Hands a leg over. On the way nobody serves it: some hundred microseconds, in which packets
-    /// wait in the sockets.
+    /// Hands a leg over. On the way nobody serves it: some hundred microseconds, or two milliseconds
+    /// between busy workers, in which packets wait in the sockets.
     fn leave(&mut self, id: LegId, departure: Departure) {
         if let Some(mut leg) = self.take_out(id) {
             let registry = self.poll.registry();
