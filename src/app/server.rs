@@ -342,6 +342,12 @@ fn sip_settings(config: &Config) -> SipSettings {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,
             invites_per_second_per_source_max: limits.calls_per_second_per_source,
+            // A call is three messages, and one more for what gets lost; some for all the rest.
+            messages_per_second_per_source_max: limits
+                .calls_per_second_per_source
+                .saturating_mul(4)
+                .saturating_add(1_000),
+            half_open_per_source_max: (limits.calls as usize / 8).max(1),
             connections_max: limits.connections as usize,
             ..sip::Limits::default()
         },
