@@ -224,7 +224,7 @@ fn what_the_disk_was_too_slow_for_is_noted() {
 
 #[test]
 fn a_full_queue_never_holds_up_a_worker() {
-    let (sounds, _stuck) = sync_channel(1);
+    let (sounds, _stuck) = sounds::queue(1);
     let ticket = Arc::new(Ticket::new(1, false, 0));
     let tap = Tap { ticket: Arc::clone(&ticket), side: Side::Left, clock: Clock::start(), sounds };
     let audio = [0xD5; 480];

@@ -15,6 +15,9 @@ const HEADER_BYTES: u64 = 44;
 /// One second goes to the system at once.
 const BUFFER_BYTES: usize = 32_000;
 
+/// Moments for which hound has room at a time: 200 ms.
+const WRITTEN_AT_ONCE: usize = 1_600;
+
 pub(super) struct WavFile {
     writer: WavWriter<BufWriter<File>>,
     path: PathBuf,
@@ -38,8 +41,13 @@ impl WavFile {
 
     pub fn write(&mut self, moments: &[Moment]) -> Result<(), hound::Error> {
         let channels = usize::from(self.channels);
-        let mut samples = moments.iter().flat_map(|moment| &moment[..channels]);
-        samples.try_for_each(|&sample| self.writer.write_sample(sample))
+        for part in moments.chunks(WRITTEN_AT_ONCE) {
+            let mut writer = self.writer.get_i16_writer((part.len() * channels) as u32);
+            let samples = part.iter().flat_map(|moment| &moment[..channels]);
+            samples.for_each(|&sample| writer.write_sample(sample));
+            writer.flush()?;
+        }
+        Ok(())
     }
 
     /// From now on the file can be read up to here, even if we are killed.

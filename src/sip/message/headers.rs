@@ -168,9 +168,9 @@ impl Headers {
         self.0.iter().find(|header| header.name == *name).map(|header| &header.value)
     }
 
-    /// The first field of this name as text; bytes that are no UTF-8 become U+FFFD.
+    /// The first field of this name as text; bytes that are no UTF-8 become escapes (`%FF`).
     pub fn text(&self, name: &HeaderName) -> Option<Cow<'_, str>> {
-        self.raw(name).map(|value| as_text(value))
+        self.raw(name).map(|value| grammar::text_of(value))
     }
 
     /// All fields of this name as text, line by line.
@@ -178,7 +178,7 @@ impl Headers {
         self.0
             .iter()
             .filter(move |header| header.name == *name)
-            .map(|header| as_text(&header.value))
+            .map(|header| grammar::text_of(&header.value))
     }
 
     /// The items of a header that may come as a comma list, on several lines, or both; empty ones
@@ -198,14 +198,6 @@ impl Headers {
     /// Copies all fields of this name from another message.
     pub fn copy(&mut self, name: &HeaderName, from: &Self) {
         self.0.extend(from.0.iter().filter(|header| header.name == *name).cloned());
-    }
-}
-
-/// The same as `from_utf8_lossy`, which looks at each byte by itself: nearly all values are UTF-8.
-fn as_text(value: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(value) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(value),
     }
 }
 
