@@ -9,9 +9,9 @@ use super::house::{Callers, House, Outcome, options};
 const PACE: Duration = Duration::from_millis(5);
 const FOR: Duration = Duration::from_secs(2);
 
-/// All of it was answered, and soon.
+/// All of it was answered, and soon, also where all of this and other tests share two processors.
 fn is_unharmed(outcome: &Outcome) -> bool {
-    outcome.answered == outcome.placed && outcome.slowest < Duration::from_secs(1)
+    outcome.answered == outcome.placed && outcome.slowest < Duration::from_secs(2)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,13 +30,13 @@ async fn one_address_that_calls_without_end_leaves_the_others_their_share() {
     panic!("{}", tries.join("\n"));
 }
 
-/// Sends a datagram again and again, some 10,000 a second, for so long.
+/// Sends a datagram again and again, some 20,000 a second, for so long.
 async fn pour(from: [u8; 4], to: std::net::SocketAddr, text: impl Fn(u32) -> Vec<u8>) {
     let socket = UdpSocket::bind((std::net::IpAddr::from(from), 0)).await.unwrap();
     let until = Instant::now() + FOR;
     let mut number = 0;
     while Instant::now() < until {
-        for _ in 0..10 {
+        for _ in 0..20 {
             number += 1;
             let _ = socket.try_send_to(&text(number), to);
         }
