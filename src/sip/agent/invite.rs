@@ -1,5 +1,7 @@
 //! A new call, from the INVITE to the ACK (RFC 3261 §13.3, RFC 3262).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use super::super::auth::Verdict;
@@ -82,6 +84,7 @@ impl Agent {
             caller,
             account,
             is_near_phone: self.registrar.is_registered_from(source.ip()),
+            stranger: Some(source.ip()).filter(|_| !self.is_ours(source.ip())),
             replaces,
             source,
             local,
@@ -98,7 +101,7 @@ impl Agent {
     ) -> Result<Option<Bytes>, Response> {
         let limits = self.settings.limits;
         let source = flow.remote.ip().to_canonical();
-        let exempt = source.is_loopback() || self.trusts(source);
+        let exempt = self.is_ours(source);
         let room = !self.draining
             && self.calls() < limits.legs_max
             && self.admission.admits(now_ms, source, exempt, &limits);
@@ -118,6 +121,11 @@ impl Agent {
         }
         self.check_session(request)?;
         Ok(offer)
+    }
+
+    /// Whether calls come from this machine or a trunk.
+    fn is_ours(&self, source: IpAddr) -> bool {
+        source.to_canonical().is_loopback() || self.trusts(source)
     }
 
     /// The account of an INVITE that brings credentials. Who brings none is a customer, and is not
