@@ -16,6 +16,7 @@
 //! | [`phone`] | the test phone: calls a hotline and listens | `domain`, `sip`, `media` |
 //! | [`app`] | wiring, the event loop, the clocks | everything |
 //! | [`cli`] | the command line | everything |
+//! | [`fuzzing`] | what must hold of every parser, whatever it reads | the parsers |
 //!
 //! `domain`, `speech`, `dialplan`, `core` and `sim` know no socket, file, database, runtime, OS
 //! clock or randomness: whoever calls them passes the time in.
@@ -33,6 +34,8 @@ pub mod crm;
 pub mod database;
 pub mod dialplan;
 pub mod domain;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod media;
 pub mod phone;
 pub mod sim;

@@ -23,6 +23,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("store", &["domain", "config", "database"]),
     ("web", &["domain", "config"]),
     ("phone", &["domain", "sip", "media"]),
+    ("fuzzing", &["domain", "speech", "dialplan", "config", "sip", "media", "crm", "spreadsheet"]),
     (
         "app",
         &[

@@ -5,7 +5,6 @@
 //! - [`plans`]: dialplans and recordings, from folders to checked values
 //! - [`people`]: operators and tips, between the database and the hub
 //! - [`old_recordings`]: conversations are not kept for ever
-//! - [`memory`]: what a burst of calls leaves free
 //! - [`crm_traffic`]: changes for the CRM, events from it
 //! - [`promises`]: what is owed to customers, between the database and the hub
 //! - [`watch`]: what HTTP shows
@@ -17,7 +16,6 @@ pub mod calendar;
 pub mod clock;
 pub mod crm_traffic;
 pub mod event_loop;
-pub mod memory;
 pub mod old_recordings;
 pub mod people;
 pub mod plans;

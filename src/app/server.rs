@@ -26,7 +26,7 @@ use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::people::Keeper;
 use super::promises::{Promises, Watcher};
 use super::watch::Watch;
-use super::{crm_traffic, memory, old_recordings, plans, reload};
+use super::{crm_traffic, old_recordings, plans, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
@@ -140,7 +140,6 @@ impl Server {
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
         let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
-        tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
         tokio::spawn(old_recordings::delete_daily(
             config.recordings.clone(),
             clock,

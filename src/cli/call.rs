@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{Instant, sleep_until};
 
+use super::screen::screen;
 use crate::app::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::{Key, PhoneNumber, Pii, Region};
@@ -246,7 +247,7 @@ pub(super) fn print_event(event: &TimelineEvent) {
 
 /// Seconds and a text.
 pub(super) fn print_line(at: Duration, text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = screen();
     // A reader that went away (`| head`) is no reason to end the call.
     let _ = writeln!(out, "{:>9.3} s  {text}", at.as_secs_f64()).and_then(|()| out.flush());
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::screen::screen;
 use crate::config::Config;
 use crate::domain::{
     CallFact, CallerId, Conversation, EndReason, EndedBy, LineOutcome, PhoneNumber, Pii, Region,
@@ -41,7 +42,7 @@ pub async fn run(config: &Config, args: &CallsArgs) -> anyhow::Result<ExitCode> 
     let calls = store.calls(&filter).await?;
     store.close().await;
     let zone = TimeZone::system();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         let list: Vec<Value> = calls.iter().map(|call| as_json(call, &zone, args.full)).collect();
         writeln!(out, "{:#}", json!({ "calls": list }))?;

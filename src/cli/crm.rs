@@ -1,12 +1,13 @@
 //! `allo crm import`: customers and orders of the embedded CRM, from CSV files.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::screen::screen;
 use crate::config::Config;
 use crate::crm::{self, ImportError};
 use crate::spreadsheet::BadRows;
@@ -39,7 +40,7 @@ pub async fn run(config: &Config, command: CrmCommand) -> anyhow::Result<ExitCod
     let (customers, orders) = (args.customers.as_deref(), args.orders.as_deref());
     let imported = crm::import(store.pool(), customers, orders, config.sip.region).await;
     store.close().await;
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     match imported {
         Ok(done) if args.json => {
             let report = json!({ "ok": true, "customers": done.customers, "orders": done.orders });

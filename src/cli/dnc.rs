@@ -2,7 +2,7 @@
 //! Works while the server runs, which takes changes over within a second.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::calls::{rfc3339, shown_phone};
+use super::screen::screen;
 use super::table::{self, Side};
 use crate::app::clock::Clock;
 use crate::app::plans;
@@ -131,7 +132,7 @@ async fn list(config: &Config, store: &Store, args: &ListArgs) -> anyhow::Result
     let of = args.phone.as_deref().map(|text| phone(text, config.sip.region)).transpose()?;
     let refusals = store.refusals(of.as_ref()).await?;
     let zone = TimeZone::system();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         let each = refusals.iter().map(|refusal| {
             json!({
@@ -165,7 +166,7 @@ async fn consents(config: &Config, store: &Store, args: &ListArgs) -> anyhow::Re
     let of = args.phone.as_deref().map(|text| phone(text, config.sip.region)).transpose()?;
     let register = store.consents(of.as_ref()).await?;
     let zone = TimeZone::system();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         let each = register.iter().map(|entry| {
             let phone = shown_phone(&entry.phone, args.full);
@@ -197,7 +198,7 @@ async fn import(
         Ok(rows) => rows,
         Err(BadRows { errors, more }) if args.json => {
             let report = json!({ "ok": false, "problems": errors, "more": more });
-            writeln!(io::stdout(), "{report:#}")?;
+            writeln!(screen(), "{report:#}")?;
             return Ok(ExitCode::FAILURE);
         }
         Err(wrong) => return Err(wrong.into()),
@@ -206,7 +207,7 @@ async fn import(
     warn_of_unknown_robots(config, by_source.keys().filter_map(|entry| entry.robot.as_ref()));
     let new = store.forbid(&by_source.into_iter().collect::<Vec<_>>(), now).await?;
     let known = u64::try_from(rows).unwrap_or(u64::MAX).saturating_sub(new);
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     match args.json {
         true => writeln!(out, "{:#}", json!({ "ok": true, "new": new, "known": known }))?,
         false => writeln!(out, "imported: {new} new, {known} known already")?,

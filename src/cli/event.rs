@@ -1,13 +1,14 @@
 //! `allo event import`: what happened in the shop, from a CSV file. All rows or none; a running
 //! server sees to them at once, another one when it starts.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::screen::screen;
 use crate::app::clock::Clock;
 use crate::config::Config;
 use crate::domain::hash::sha256;
@@ -39,7 +40,7 @@ pub async fn run(config: &Config, command: EventCommand) -> anyhow::Result<ExitC
         Ok(events) => events,
         Err(BadRows { errors, more }) if args.json => {
             let report = json!({ "ok": false, "problems": errors, "more": more });
-            writeln!(io::stdout(), "{report:#}")?;
+            writeln!(screen(), "{report:#}")?;
             return Ok(ExitCode::FAILURE);
         }
         Err(wrong) => return Err(wrong.into()),
@@ -48,7 +49,7 @@ pub async fn run(config: &Config, command: EventCommand) -> anyhow::Result<ExitC
     let added = store.add_shop_events(&events, "csv", now).await;
     store.close().await;
     let (new, repeated) = added?;
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     match args.json {
         true => writeln!(out, "{:#}", json!({ "ok": true, "new": new, "repeated": repeated }))?,
         false => writeln!(out, "imported: {new} new, {repeated} known already")?,

@@ -9,6 +9,7 @@ pub mod crm;
 pub mod demo;
 pub mod dnc;
 pub mod event;
+mod log;
 pub mod operator;
 pub mod plans;
 pub mod promises;
@@ -16,6 +17,7 @@ pub mod prompts;
 pub mod report;
 pub mod robot;
 mod running;
+mod screen;
 pub mod serve;
 pub mod simulate;
 pub mod table;
@@ -24,12 +26,11 @@ mod why_group;
 mod why_promise;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 
@@ -113,7 +114,8 @@ enum LogFormat {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default()));
-    start_log(cli.log, &command);
+    // Commands that only list or draw stay quiet but for warnings.
+    log::start(cli.log, if matches!(command, Command::Serve(_)) { "info" } else { "warn" });
     match run(command, cli.config.as_deref()) {
         Ok(code) => code,
         // `allo calls | head`: the reader has seen enough.
@@ -170,25 +172,4 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 
 fn wait_for(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
-}
-
-/// Log lines go to stderr, stdout is for what was asked for. `ALLO_LOG=debug` shows more.
-/// Commands that only list or draw stay quiet but for warnings.
-fn start_log(format: LogFormat, command: &Command) {
-    let default = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
-    let filter = match std::env::var("ALLO_LOG") {
-        Ok(wanted) => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
-            eprintln!("allo: ALLO_LOG is not understood ({error}); write error, warn, info, debug or trace");
-            EnvFilter::new(default)
-        }),
-        Err(_) => EnvFilter::new(format!("{default},sqlx=warn")),
-    };
-    // It writes the numbers that it reads in full.
-    let quiet = "rlibphonenumber=off".parse().expect("a directive that was tried");
-    let filter = filter.add_directive(quiet);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
-    }
 }

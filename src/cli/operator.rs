@@ -14,13 +14,14 @@ mod phone;
 mod sheet;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use self::fields::{Change, DigestOrDefault, ExtensionOrNone, Groups, Skills, YesOrNo};
 use self::phone::Password;
+use super::screen::screen;
 use crate::app::plans;
 use crate::config::{Config, nearest};
 use crate::domain::{Account, Login, Operator, Role};
@@ -134,7 +135,7 @@ async fn add(config: &Config, store: &Store, args: AddArgs) -> anyhow::Result<Ex
     args.fields.change(Some(args.name))?.apply(&mut operator, &mut account);
     store.add_operator(&operator, &account).await?;
     warn_of_unknown_groups(config, &operator.groups);
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     writeln!(out, "{login} is an operator now: {}", fields::described(&operator))?;
     phone::print_settings(&mut out, config, &login, &password)?;
     writeln!(
@@ -162,7 +163,7 @@ async fn set(config: &Config, store: &Store, args: SetArgs) -> anyhow::Result<Ex
     if groups_change {
         warn_of_unknown_groups(config, &operator.groups);
     }
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     writeln!(out, "{login} is changed: {}", fields::described(&operator))?;
     if let Some(password) = &password {
         phone::print_settings(&mut out, config, &login, password)?;
@@ -173,7 +174,7 @@ async fn set(config: &Config, store: &Store, args: SetArgs) -> anyhow::Result<Ex
 async fn remove(store: &Store, login: &Login) -> anyhow::Result<ExitCode> {
     find(store, login).await?;
     store.remove_operator(login).await?;
-    writeln!(io::stdout(), "{login} is removed")?;
+    writeln!(screen(), "{login} is removed")?;
     Ok(ExitCode::SUCCESS)
 }
 

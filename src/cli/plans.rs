@@ -1,12 +1,13 @@
 //! `allo check`, `allo test`, `allo graph`: what an admin does after editing a plan.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 
+use super::screen::screen;
 use crate::app::plans::{self, LoadError, Loaded};
 use crate::config::Config;
 use crate::dialplan::{self, Finding, Source};
@@ -44,7 +45,7 @@ pub fn check(mut config: Config, args: CheckArgs) -> anyhow::Result<ExitCode> {
     let loaded = plans::load(&config);
     let tests = loaded.as_ref().map_or_else(|_| Vec::new(), |loaded| check_tests(&config, loaded));
     let is_right = loaded.is_ok() && !tests.iter().any(Finding::is_error);
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         let (findings, problems) = match &loaded {
             Ok(loaded) => (loaded.warnings.iter().chain(&tests).collect(), Vec::new()),
@@ -123,7 +124,7 @@ pub fn test(mut config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let failed = verdicts.iter().filter(|verdict| verdict.failure.is_some()).count();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(
             out,
@@ -151,7 +152,7 @@ fn refused(error: &LoadError, is_json: bool) -> anyhow::Result<ExitCode> {
         let report = json!({
             "ok": false, "tests": [], "findings": error.findings(), "problems": error.problems(),
         });
-        writeln!(io::stdout().lock(), "{report:#}")?;
+        writeln!(screen(), "{report:#}")?;
     } else {
         eprintln!("{error}");
     }
@@ -165,7 +166,7 @@ pub fn graph(mut config: Config, args: GraphArgs) -> anyhow::Result<ExitCode> {
     }
     match plans::load(&config) {
         Ok(loaded) => {
-            io::stdout().write_all(dialplan::graph(&loaded.plan).as_bytes())?;
+            screen().write_all(dialplan::graph(&loaded.plan).as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

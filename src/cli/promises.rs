@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::calls::{rfc3339, shown_phone};
 use super::clocks::Clocks;
+use super::screen::screen;
 use super::table::{self, Side};
 use crate::config::{Config, Period};
 use crate::core::kept::is_overdue;
@@ -70,7 +71,7 @@ pub async fn run(config: &Config, args: &PromisesArgs) -> anyhow::Result<ExitCod
         found.retain(|record| is_late(&record.promise, clocks.of(&record.promise)));
     }
     let zone = TimeZone::system();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         let as_json =
             |record: &PromiseRecord| as_json(record, clocks.of(&record.promise), &zone, args.full);

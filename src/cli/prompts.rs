@@ -10,7 +10,7 @@ mod wav;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 pub use self::wanted::Wanted;
+use super::screen::screen;
 use crate::app::plans;
 use crate::config::Config;
 use crate::domain::{Language, RecordingId};
@@ -61,7 +62,7 @@ pub async fn run(config: &Config, command: PromptsCommand) -> anyhow::Result<Exi
             args
         }
     };
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(out, "{:#}", serde_json::json!({ "missing": gaps }))?;
     } else if gaps.is_empty() {

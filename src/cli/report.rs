@@ -6,7 +6,7 @@
 //! - `period`: `today`, `week`, `2026-11-01..2026-11-07` → moments
 //! - `shown`: figures → table, CSV, JSON
 
-mod columns;
+pub(super) mod columns;
 mod period;
 mod promises;
 mod ratings;

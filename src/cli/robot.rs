@@ -1,6 +1,6 @@
 //! `allo robot status|stop|resume`: the robots of the running server.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::running::{RunningServer, escaped};
+use super::screen::screen;
 use super::table::{self, Side};
 use crate::config::Config;
 use crate::domain::Timestamp;
@@ -86,7 +87,7 @@ fn status(server: &RunningServer, args: &StatusArgs) -> anyhow::Result<ExitCode>
             return Err(unknown(name, &known));
         }
     }
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(out, "{:#}", Value::Array(robots))?;
         return Ok(ExitCode::SUCCESS);

@@ -10,7 +10,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use clap::Args;
 use jiff::civil::Date;
 use serde_json::json;
 
+use super::screen::screen;
 use crate::app::plans::{self, LoadError};
 use crate::config::Config;
 use crate::dialplan::day::{Day, GroupDay, Minutes, Rate, Shift, Times};
@@ -105,7 +106,7 @@ pub fn run(config: &Config, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let day = match describe(config, args) {
         Ok(day) => day,
         Err(Refused::Findings(findings)) if args.json => {
-            writeln!(io::stdout().lock(), "{:#}", json!({ "ok": false, "findings": findings }))?;
+            writeln!(screen(), "{:#}", json!({ "ok": false, "findings": findings }))?;
             return Ok(ExitCode::FAILURE);
         }
         Err(Refused::Findings(findings)) => {
@@ -117,7 +118,7 @@ pub fn run(config: &Config, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     };
     let rehearsal = rehearse(&day);
     let groups = report(&day, &rehearsal);
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(out, "{:#}", as_json(&day, &rehearsal, &groups))?;
     } else if args.csv {

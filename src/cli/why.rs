@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::calls::{described, heading, rfc3339, shown_caller, shown_number, since_start};
+use super::screen::screen;
 use super::{why_group, why_promise};
 use crate::config::Config;
 use crate::domain::{CallFact, Decision, Span};
@@ -55,7 +56,7 @@ pub async fn run(config: &Config, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     store.close().await;
     let call = found?;
     let zone = TimeZone::system();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(out, "{:#}", as_json(&call, &zone, args.full))?;
     } else {

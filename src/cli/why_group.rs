@@ -1,6 +1,6 @@
 //! `allo why group support`: why nobody is rung for a line just now, as the running server sees it.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::running::{RunningServer, escaped};
+use super::screen::screen;
 use crate::config::Config;
 
 /// What is shown of `GET /api/groups/{group}/why`.
@@ -29,7 +30,7 @@ pub async fn run(config: &Config, group: &str, json: bool) -> anyhow::Result<Exi
     let path = format!("/api/groups/{}/why", escaped(group));
     let answer = tokio::task::spawn_blocking(move || server.get(&path)).await??;
     let answer = answer.with_context(|| format!("the plan has no group {group}"))?;
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if json {
         writeln!(out, "{answer:#}")?;
         return Ok(ExitCode::SUCCESS);

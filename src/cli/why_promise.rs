@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::calls::{described, heading, rfc3339, shown_phone, since_start};
 use super::clocks::Clocks;
 use super::promises::{as_json, countdown, reason};
+use super::screen::screen;
 use crate::config::Config;
 use crate::domain::{Attempt, CallId, Promise, PromiseState, Timestamp};
 use crate::store::{
@@ -39,7 +40,7 @@ pub async fn run(
     let record = PromiseRecord { number: story.number, promise: story.promise.clone() };
     let now = Clocks::read(config, [&record]).of(&story.promise);
     let zone = TimeZone::system();
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if json {
         writeln!(
             out,

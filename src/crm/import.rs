@@ -74,6 +74,17 @@ pub(super) async fn import_texts(
     parsed.store(pool).await.map_err(|error| ImportError::Database(error.into()))
 }
 
+/// Reads texts as [`import`] does, and keeps nothing.
+pub(crate) fn check(
+    customers: Option<Source>,
+    orders: Option<Source>,
+    region: Region,
+) -> Result<(), BadRows> {
+    let mut mistakes = Mistakes::default();
+    Parsed::of(customers, orders, region, &mut mistakes);
+    mistakes.none_or_error()
+}
+
 /// The rows of both files, all of them good.
 struct Parsed {
     customers: Vec<CustomerRow>,

@@ -144,7 +144,8 @@ pub enum CallerId {
     Number(PhoneNumber),
     /// The caller withheld the number, or none was given.
     Anonymous,
-    /// Something that is no public number: an extension, a SIP name. At most 64 characters.
+    /// Something that is no public number: an extension, a SIP name. At most 256 characters; what
+    /// can't be shown is escaped (`%0D`).
     Other(String),
 }
 

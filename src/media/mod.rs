@@ -43,7 +43,7 @@ mod ports;
 mod reception;
 pub mod recorder;
 mod relay;
-mod rtcp;
+pub(crate) mod rtcp;
 mod sender;
 mod sockets;
 mod source;

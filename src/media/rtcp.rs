@@ -101,7 +101,7 @@ fn report_block(heard: HeardFigures) -> ReceptionReport {
 
 /// What is used of the peer's compound packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// The NTP time of its sender report.
     pub sender_report_ntp: Option<u64>,
     /// Whose report it is.
@@ -111,7 +111,7 @@ pub(super) struct Heard {
 /// Reads a compound packet; `None` if it is none: its parts must fill the datagram exactly
 /// (§A.2). The reader of the `rtcp` crate is not shown what strangers send: it allocates for each
 /// part.
-pub(super) fn read(datagram: &[u8]) -> Option<Heard> {
+pub(crate) fn read(datagram: &[u8]) -> Option<Heard> {
     let mut heard = Heard::default();
     let mut rest = datagram;
     loop {

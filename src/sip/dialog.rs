@@ -1,9 +1,11 @@
 //! A dialog, of a call that came or of one that we made (RFC 3261 §12).
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use super::message::uri::parse_ip;
 use super::message::{
     HeaderName, Headers, KnownMethod, Malformed, Method, NameAddr, Request, Response, SipUri, Uri,
 };
@@ -12,7 +14,8 @@ use super::transport::Flow;
 /// What the two ends of a call remember of each other.
 #[derive(Debug)]
 pub struct Dialog {
-    pub call_id: Box<str>,
+    /// The bytes that came.
+    pub call_id: Bytes,
     pub local_tag: Box<str>,
     /// Absent with peers of RFC 2543.
     pub remote_tag: Option<Box<str>>,
@@ -28,7 +31,12 @@ pub struct Dialog {
     remote_target: Uri,
     /// The way on which the peer was last heard.
     pub flow: Flow,
+    /// See [`Dialog::is_home`].
+    homes: Vec<IpAddr>,
 }
+
+/// Addresses that a dialog has at most; an older one is forgotten for a new one.
+const HOMES_MAX: usize = 16;
 
 impl Dialog {
     /// The dialog that an answer to this INVITE with `local_tag` makes.
@@ -37,8 +45,8 @@ impl Dialog {
         let from = headers.from()?;
         let raw = |name| headers.raw(&name).cloned().unwrap_or_default();
         let to = raw(HeaderName::To);
-        Ok(Self {
-            call_id: headers.call_id()?.into(),
+        let mut dialog = Self {
+            call_id: call_id_in(headers)?,
             local_tag: local_tag.into(),
             remote_tag: from.tag().map(Into::into),
             remote: own(&raw(HeaderName::From)),
@@ -49,7 +57,14 @@ impl Dialog {
             // RFC 2543 knew INVITEs without a Contact; From is the next best.
             remote_target: headers.contact()?.map_or(from.uri, |contact| contact.uri),
             flow,
-        })
+            homes: Vec::new(),
+        };
+        for via in headers.vias()? {
+            let received = via.params.get("received").and_then(parse_ip);
+            dialog.homes.extend(parse_ip(&via.host).into_iter().chain(received));
+        }
+        dialog.settle();
+        Ok(dialog)
     }
 
     /// The dialog that this answer to our INVITE makes (RFC 3261 §12.1.2); an early one if the
@@ -59,8 +74,8 @@ impl Dialog {
         let raw = |headers: &Headers, name| headers.raw(&name).cloned().unwrap_or_default();
         let mut route_set = headers.addresses(&HeaderName::RecordRoute)?;
         route_set.reverse();
-        Ok(Self {
-            call_id: invite.headers.call_id()?.into(),
+        let mut dialog = Self {
+            call_id: call_id_in(&invite.headers)?,
             local_tag: invite.headers.from()?.tag().unwrap_or("").into(),
             remote_tag: headers.to()?.tag().map(Into::into),
             remote: own(&raw(headers, HeaderName::To)),
@@ -72,7 +87,31 @@ impl Dialog {
                 .contact()?
                 .map_or_else(|| invite.uri.clone(), |contact| contact.uri),
             flow,
-        })
+            homes: Vec::new(),
+        };
+        dialog.settle();
+        Ok(dialog)
+    }
+
+    /// Notes the addresses that the dialog names now, the newest last.
+    fn settle(&mut self) {
+        let named = self.route_set.iter().map(|route| &route.uri).chain([&self.remote_target]);
+        let named = named.filter_map(|uri| uri.sip()?.ip());
+        self.homes.extend(named.chain([self.flow.remote.ip()]));
+        let mut known = BTreeSet::new();
+        let newest_first = self.homes.iter().rev().map(IpAddr::to_canonical);
+        let mut homes: Vec<_> = newest_first.filter(|ip| known.insert(*ip)).collect();
+        homes.truncate(HOMES_MAX);
+        homes.reverse();
+        self.homes = homes;
+    }
+
+    /// Whether the peer may speak from this address: its own, or that of a proxy, as Via, Contact and
+    /// Record-Route named it, or where it was heard. The port is free, as a NAT may give the peer
+    /// another one at any time; an address does not change without a word (a phone that changes
+    /// networks registers first), so whoever has overheard the ids of a dialog is still a stranger.
+    pub fn is_home(&self, ip: IpAddr) -> bool {
+        self.homes.contains(&ip.to_canonical())
     }
 
     /// Goes on counting our requests where the early form of this dialog stopped.
@@ -83,8 +122,7 @@ impl Dialog {
     /// Whether a request inside a dialog is of this one; our tag led here.
     pub fn matches(&self, headers: &Headers) -> bool {
         let from = headers.from().ok();
-        let call_id = headers.call_id().ok();
-        call_id.as_deref() == Some(&self.call_id)
+        headers.raw(&HeaderName::CallId) == Some(&self.call_id)
             && from.as_ref().and_then(|from| from.tag()) == self.remote_tag.as_deref()
     }
 
@@ -101,6 +139,7 @@ impl Dialog {
         if let Ok(Some(contact)) = headers.contact() {
             self.remote_target = contact.uri;
         }
+        self.settle();
     }
 
     /// A request of ours, without Via and Contact (RFC 3261 §12.2.1.1).
@@ -130,7 +169,7 @@ impl Dialog {
         }
         request.headers.push(HeaderName::From, self.local.clone());
         request.headers.push(HeaderName::To, self.remote.clone());
-        request.headers.push(HeaderName::CallId, self.call_id.to_string());
+        request.headers.push(HeaderName::CallId, self.call_id.clone());
         let method = Method::from(method);
         request.headers.push(HeaderName::CSeq, format!("{number} {method}"));
         request
@@ -148,6 +187,12 @@ impl Dialog {
         let same_family = named.filter(|to| to.is_ipv4() == self.flow.remote.is_ipv4());
         Flow { remote: same_family.unwrap_or(self.flow.remote), ..self.flow }
     }
+}
+
+/// The Call-ID as it came: the peer knows the call by these bytes.
+fn call_id_in(headers: &Headers) -> Result<Bytes, Malformed> {
+    headers.call_id()?;
+    Ok(own(&headers.raw(&HeaderName::CallId).cloned().unwrap_or_default()))
 }
 
 /// A copy, so that a call does not hold the datagram that it came in.

@@ -1,11 +1,12 @@
 //! `allo operator login`, `logout`, `pause`, `unpause`: what the codes of the phone do.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 
+use super::super::screen::screen;
 use super::{find, warn_of_unknown_groups};
 use crate::app::clock::Clock;
 use crate::config::{Config, nearest};
@@ -95,7 +96,7 @@ async fn change(store: &Store, login: &Login, attendance: &Attendance) -> anyhow
         Some("") => ", paused".to_owned(),
         Some(reason) => format!(", paused: {reason}"),
     };
-    writeln!(io::stdout(), "{login} is {logged_in}{paused}")?;
+    writeln!(screen(), "{login} is {logged_in}{paused}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,11 +1,12 @@
 //! `allo operator list`.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::super::screen::screen;
 use super::fields::skills;
 use crate::cli::table::{self, Side};
 use crate::config::Config;
@@ -26,7 +27,7 @@ pub(super) async fn list(
     args: &ListArgs,
 ) -> anyhow::Result<ExitCode> {
     let all = store.operators().await?;
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         let operators: Vec<Value> = all.iter().map(as_json).collect();
         writeln!(out, "{:#}", json!({ "operators": operators }))?;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::super::screen::screen;
 use super::fields::{self, Change, DigestOrDefault, ExtensionOrNone, Groups, Skills, YesOrNo};
 use super::phone::{self, Password};
 use super::warn_of_unknown_groups;
@@ -69,7 +70,7 @@ pub(super) async fn import(
         Ok(rows) => rows,
         Err(BadRows { errors, more }) if args.json => {
             let report = json!({ "ok": false, "problems": errors, "more": more });
-            writeln!(io::stdout(), "{report:#}")?;
+            writeln!(screen(), "{report:#}")?;
             return Ok(ExitCode::FAILURE);
         }
         Err(wrong) => return Err(wrong.into()),
@@ -188,7 +189,7 @@ fn print(config: &Config, rows: &[Row], is_json: bool) -> io::Result<()> {
     let made = || rows.iter().filter_map(|row| Some((&row.operator.login, row.made.as_ref()?)));
     let new = rows.iter().filter(|row| row.is_new).count();
     let changed = rows.len() - new;
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if is_json {
         let passwords: Vec<Value> = made()
             .map(|(login, password)| json!({ "login": login, "password": password.text() }))

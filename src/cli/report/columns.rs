@@ -1,5 +1,6 @@
 //! JSON documents → CSV: what scripts read and what spreadsheets read are the same figures.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use serde_json::Value;
@@ -25,8 +26,19 @@ pub(super) fn write(
 fn text(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => inert(text).into_owned(),
         Some(other) => other.to_string(),
+    }
+}
+
+/// A cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): a quote before what one
+/// begins with. Telephone numbers stay as they are.
+pub(in crate::cli) fn inert(text: &str) -> Cow<'_, str> {
+    let is_number = |digits: &str| digits.chars().all(|c| c.is_ascii_digit() || c == '•');
+    match text.chars().next() {
+        Some('+') if is_number(&text[1..]) => Cow::Borrowed(text),
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => Cow::Owned(format!("'{text}")),
+        Some(_) | None => Cow::Borrowed(text),
     }
 }
 
@@ -45,5 +57,16 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out, &[("group", "/group"), ("low", "/mean/low")], documents).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "group,low\n\"support, second line\",3.5\n,\n");
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for text in ["=1+1", "@SUM(A1)", "-2+3", "+cmd|' /C calc'!A0", "\t=1", "\r=1", "+7916=1"] {
+            assert_eq!(inert(text), format!("'{text}"));
+        }
+        for text in ["anna", "+79161112233", "+7916•••2233", "2026-11-22T10:00:00+03:00", "", "a=b"]
+        {
+            assert_eq!(inert(text), text);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::super::screen::screen;
 use super::columns::{self, Column};
 use super::{PartArgs, Period, period_of};
 use crate::cli::calls::shown_phone;
@@ -42,7 +43,7 @@ pub async fn run(config: &Config, args: &PartArgs) -> anyhow::Result<ExitCode> {
         total.add(promise, now);
     }
     let list = list_documents(&found, clocks, &period, args);
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(out, "{:#}", document(&kinds, &total, list, &period, args))?;
     } else if args.csv && args.list {

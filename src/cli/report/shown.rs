@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::super::screen::screen;
 use super::{Report, ReportArgs, columns};
 use crate::cli::calls::{rfc3339, shown_caller};
 use crate::cli::table::{self, Side};
@@ -15,7 +16,7 @@ use crate::store::VisitRecord;
 
 /// Writes the report to stdout.
 pub(super) fn show(report: &Report, args: &ReportArgs) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if args.json {
         writeln!(out, "{:#}", document(report, args))?;
     } else if args.csv && args.calls {

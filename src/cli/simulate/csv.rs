@@ -1,5 +1,6 @@
 //! The figures as a CSV file: a line for each half hour and group, and one for the whole day.
 
+use crate::cli::report::columns::inert;
 use crate::dialplan::plan::Formula;
 use crate::sim::day::report::{GroupReport, Row};
 
@@ -42,7 +43,7 @@ fn record(group: &str, from: &str, row: &Row) -> Vec<String> {
     let percent = |share: Option<f64>| share.map_or(String::new(), |share| format!("{share:.1}"));
     let count = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
     let figures = &row.figures;
-    let mut cells = vec![group.to_owned(), from.to_owned(), row.operators.to_string()];
+    let mut cells = vec![inert(group).into_owned(), from.to_owned(), row.operators.to_string()];
     cells.push(count(row.operators_needed.map(u64::from)));
     cells.extend(
         [figures.offered, figures.answered, figures.answered_in_time, figures.abandoned]

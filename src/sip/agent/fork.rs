@@ -346,6 +346,7 @@ impl Agent {
             peer_allows_update: headers.lists(&HeaderName::Allow, "UPDATE"),
             answers_options: contact.is_some() || headers.lists(&HeaderName::Allow, "OPTIONS"),
             probe: None,
+            account: None,
             contact,
             trunk,
             we_called: true,

@@ -3,8 +3,9 @@
 use super::super::message::{HeaderName, NameAddr, Request};
 use crate::domain::{CallerId, PhoneNumber, Region};
 
-/// The longest name that is kept of a caller without a number, in characters.
-const NAME_MAX: usize = 64;
+/// The longest name that is kept whole of a caller without a number, in characters. Of a longer one
+/// the beginning is kept, and `…`.
+const NAME_MAX: usize = 256;
 
 /// The caller of an INVITE: what a trusted peer asserts, else what From says.
 pub fn caller_id(request: &Request, trusted: bool, region: Region) -> CallerId {
@@ -48,10 +49,14 @@ fn identify(address: &NameAddr, region: Region) -> CallerId {
     }
     match PhoneNumber::parse(user, region) {
         Some(number) => CallerId::Number(number),
-        None => {
-            let printable = user.chars().filter(|c| !c.is_control());
-            CallerId::Other(printable.take(NAME_MAX).collect())
-        }
+        None => CallerId::Other(kept(user)),
+    }
+}
+
+fn kept(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        None => name.to_owned(),
+        Some(_) => name.chars().take(NAME_MAX - 1).chain(['…']).collect(),
     }
 }
 
@@ -106,8 +111,22 @@ mod tests {
     }
 
     #[test]
-    fn names_are_kept_short_and_printable() {
-        let from = format!("<sip:{}%0d%0a@b>", "x".repeat(100));
-        assert_eq!(caller(&from, "", false), "x".repeat(64));
+    fn names_are_kept_as_they_came_and_do_no_harm() {
+        for (user, kept) in [
+            ("anna%0d%0a", "anna%0D%0A"),
+            ("a'%3b%20drop%20table%20calls%3b--", "a'"),
+            ("%1b[2J", "%1B[2J"),
+            ("%00%ff", "%00%FF"),
+            ("..%2f..%2fetc", "../../etc"),
+        ] {
+            assert_eq!(caller(&format!("<sip:{user}@b>"), "", false), kept);
+        }
+    }
+
+    #[test]
+    fn a_name_is_kept_to_a_limit() {
+        let named = |length: usize| caller(&format!("<sip:{}@b>", "x".repeat(length)), "", false);
+        assert_eq!(named(256), "x".repeat(256));
+        assert_eq!(named(10_000), format!("{}…", "x".repeat(255)));
     }
 }

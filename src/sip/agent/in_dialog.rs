@@ -20,6 +20,10 @@ impl Agent {
         method: KnownMethod,
         request: &Request,
     ) {
+        if !self.is_of_peer(id, flow.remote.ip()) {
+            tracing::debug!(leg = %id, source = %flow.remote, "not from the peer of the call; refused");
+            return self.refuse_plainly(now_ms, server, request, Status::FORBIDDEN);
+        }
         let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if !leg.dialog.in_order(number) {

@@ -1,5 +1,7 @@
 //! A request finds its transaction, then its method, then its call (RFC 3261 §8.2, §12.2.2).
 
+use std::net::IpAddr;
+
 use super::super::message::{HeaderName, KnownMethod, Method, Request, Response, Status};
 use super::super::transaction::{self, server};
 use super::super::transport::Flow;
@@ -22,7 +24,9 @@ impl Agent {
             return;
         }
         if let Some(id) = known {
-            if let Some(server) = self.servers.get_mut(&id) {
+            if let Some(server) = self.servers.get_mut(&id)
+                && is_same_peer(server.flow, back)
+            {
                 // The answer goes where the question came from this time.
                 server.flow = back;
             }
@@ -81,7 +85,7 @@ impl Agent {
             | KnownMethod::PRack
             | KnownMethod::Refer
             | KnownMethod::Subscribe => {}
-            KnownMethod::Cancel => return self.cancel(now_ms, id, &request),
+            KnownMethod::Cancel => return self.cancel(now_ms, id, flow, &request),
             KnownMethod::Message | KnownMethod::Notify | KnownMethod::Publish => {
                 let response = self.reply(headers, Status::METHOD_NOT_ALLOWED);
                 return self.respond(now_ms, id, &response.with(HeaderName::Allow, ALLOW));
@@ -131,6 +135,18 @@ impl Agent {
     pub(super) fn leg_of(&self, to_tag: &str, request: &Request) -> Option<LegId> {
         let id = leg_of(to_tag)?;
         self.legs.get(&id).filter(|leg| leg.dialog.matches(&request.headers)).map(|leg| leg.id)
+    }
+
+    /// Whether a request of a call comes from its peer: from an address that the
+    /// [dialog knows](super::super::dialog::Dialog::is_home), from a trusted network or trunk, or from where a phone of the
+    /// peer's account is registered. Whoever else knows the ids has overheard them.
+    pub(super) fn is_of_peer(&self, id: LegId, source: IpAddr) -> bool {
+        let Some(leg) = self.legs.get(&id) else { return false };
+        let dialled = leg.contact.and_then(|contact| self.registrar.owner(contact));
+        let account = leg.account.as_ref().or(dialled);
+        leg.dialog.is_home(source)
+            || self.trusts(source)
+            || account.is_some_and(|login| self.registrar.has_phone_at(login, source))
     }
 
     /// RFC 3261 §8.2.2.3: 420, naming all that is not understood.
@@ -188,11 +204,11 @@ impl Agent {
         response.with(HeaderName::RetryAfter, seconds)
     }
 
-    /// RFC 3261 §9.2.
-    fn cancel(&mut self, now_ms: u64, id: u64, request: &Request) {
+    /// RFC 3261 §9.2. It comes the way of its INVITE, hop by hop.
+    fn cancel(&mut self, now_ms: u64, id: u64, flow: Flow, request: &Request) {
         let key = self.tokens.digest(&transaction::key(request, &KnownMethod::Invite.into()));
         let invite = self.by_key.get(&key).and_then(|invite| self.servers.get(invite));
-        let Some(invite) = invite else {
+        let Some(invite) = invite.filter(|invite| is_same_peer(invite.flow, flow)) else {
             return self.refuse_plainly(now_ms, id, request, Status::NO_SUCH_CALL);
         };
         let leg = invite.leg;
@@ -207,4 +223,9 @@ impl Agent {
             self.caller_gave_up(now_ms, leg);
         }
     }
+}
+
+/// Whether two messages of one transaction came from one address: the ports may differ.
+fn is_same_peer(one: Flow, other: Flow) -> bool {
+    one.remote.ip().to_canonical() == other.remote.ip().to_canonical()
 }

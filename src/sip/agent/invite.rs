@@ -19,6 +19,9 @@ use super::tokens::tag_of;
 use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED};
 use crate::domain::{EndReason, EndedBy, LegId, LocalMedia, Login};
 
+/// A longer name is called by nobody who has business here, bytes: 414.
+const DIALLED_MAX: usize = 256;
+
 /// Who is called: the user part. The parameters of a telephone number that may stand in it
 /// (RFC 3261 §19.1.6: `+78003334455;npdi`) are no part of the number; other users are kept whole.
 pub(super) fn dialled(uri: &Uri) -> String {
@@ -50,9 +53,12 @@ impl Agent {
         let Ok(dialog) = Dialog::answering(&request, &tag_of(id), flow) else {
             return self.refuse_plainly(now_ms, server, &request, Status::BAD_REQUEST);
         };
+        let dialled = dialled(&request.uri);
+        if dialled.len() > DIALLED_MAX {
+            return self.refuse_plainly(now_ms, server, &request, Status::URI_TOO_LONG);
+        }
         let source = flow.remote;
         let caller = caller_id(&request, self.trusts(source.ip()), self.settings.region);
-        let dialled = dialled(&request.uri);
         let local = flow.local;
         let peer_allows_update = request.headers.lists(&HeaderName::Allow, "UPDATE");
         let answers_options = request.headers.lists(&HeaderName::Allow, "OPTIONS");
@@ -69,6 +75,7 @@ impl Agent {
             peer_allows_update,
             answers_options,
             probe: None,
+            account: account.clone(),
             contact: None,
             trunk: None,
             we_called: false,
@@ -399,10 +406,19 @@ impl Agent {
         let Some(tag) = to.as_ref().and_then(|to| to.tag()) else { return };
         let Some(id) = self.leg_of(tag, request) else { return };
         let Ok(cseq) = headers.cseq() else { return };
+        let is_of_peer = self.is_of_peer(id, flow.remote.ip());
         let Some(leg) = self.legs.get_mut(&id) else { return };
+        // A stranger does not say where our audio goes.
+        if leg.unacknowledged.as_ref().is_some_and(|waiting| waiting.with_offer && !is_of_peer) {
+            return;
+        }
         let waiting = leg.unacknowledged.take_if(|waiting| waiting.cseq == cseq.number);
         let Some(waiting) = waiting else { return };
-        leg.dialog.flow = flow;
+        // An ACK goes its own way (RFC 3261 §13.2.2.4) and may come through a proxy that was never
+        // heard of. It confirms the call, and no more.
+        if is_of_peer {
+            leg.dialog.flow = flow;
+        }
         if matches!(leg.stage, Stage::Ending) {
             return self.send_bye(now_ms, id);
         }

@@ -7,7 +7,7 @@ use super::super::message::Request;
 use super::super::offer_answer::LocalDescription;
 use super::super::registrar::ContactId;
 use super::transfer::Transfer;
-use crate::domain::LegId;
+use crate::domain::{LegId, Login};
 
 /// A call that came to us, or one that we made and that was picked up.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Leg {
     pub answers_options: bool,
     /// Our OPTIONS that asks whether the peer is still there.
     pub probe: Option<u64>,
+    /// The account that a caller has proven.
+    pub account: Option<Login>,
     /// The registered phone that was dialled.
     pub contact: Option<ContactId>,
     /// The trunk by which a number outside was dialled.

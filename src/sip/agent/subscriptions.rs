@@ -173,6 +173,9 @@ impl Agent {
         request: &Request,
     ) {
         let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        if let Err(response) = self.resubscriber(now_ms, id, flow, request) {
+            return self.respond(now_ms, server, &response);
+        }
         let Some(subscription) = self.subscriptions.all.get_mut(&id) else { return };
         if !subscription.dialog.in_order(number) {
             return self.refuse_plainly(now_ms, server, request, Status::SERVER_INTERNAL_ERROR);
@@ -185,6 +188,26 @@ impl Agent {
             subscription.dialog.retarget(&request.headers, flow);
         }
         self.grant_subscription(now_ms, server, id, flow, &request.headers, expires_s);
+    }
+
+    /// From the phone's own address the ids of a subscription are proof enough; from elsewhere its
+    /// account must be proven once more.
+    fn resubscriber(
+        &mut self,
+        now_ms: u64,
+        id: u64,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Response> {
+        let Some(subscription) = self.subscriptions.all.get(&id) else { return Ok(()) };
+        if subscription.dialog.is_home(flow.remote.ip()) {
+            return Ok(());
+        }
+        let owner = subscription.owner.clone();
+        match self.subscriber(now_ms, flow, request)? {
+            proven if proven == owner => Ok(()),
+            _ => Err(self.reply(&request.headers, Status::FORBIDDEN)),
+        }
     }
 
     /// The seconds that are granted, if the event package and its format are known.

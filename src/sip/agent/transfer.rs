@@ -105,7 +105,7 @@ impl Agent {
         [(to_tag, from_tag), (from_tag, to_tag)].into_iter().find_map(|(ours, theirs)| {
             let leg = self.legs.get(&leg_of(ours)?)?;
             let dialog = &leg.dialog;
-            let same = dialog.call_id == replaces.call_id
+            let same = *dialog.call_id == *replaces.call_id.as_bytes()
                 && dialog.remote_tag.as_deref() == Some(&**theirs);
             same.then_some(leg)
         })

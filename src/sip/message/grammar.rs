@@ -1,6 +1,8 @@
 //! The pieces of RFC 3261 §25.1 that several headers share: tokens, quoted strings, lists and
 //! parameters.
 
+use std::borrow::Cow;
+
 /// Why a header or a URI can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -169,6 +171,10 @@ pub fn escape_quoted(text: &str) -> String {
 /// Takes `%41` back to `A`; what is no escape stays as it is, and bytes that are no UTF-8 become
 /// U+FFFD.
 pub fn unescape(text: &str) -> String {
+    String::from_utf8_lossy(&unescape_bytes(text)).into_owned()
+}
+
+fn unescape_bytes(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -187,7 +193,66 @@ pub fn unescape(text: &str) -> String {
             at += 1;
         }
     }
-    String::from_utf8_lossy(&plain).into_owned()
+    plain
+}
+
+/// A text with escapes as people may see it, byte-true and inert: escapes of what can be shown are
+/// taken back, and all else is escaped, whether it came so or not: controls, line ends, what turns or
+/// hides text, bytes that are no UTF-8, and `%` itself. [`unescape`] gives again what was meant.
+pub fn readable(text: &str) -> String {
+    let bytes = unescape_bytes(text);
+    let mut readable = String::with_capacity(text.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_plain(c) {
+                readable.push(c);
+            } else {
+                push_escaped(&mut readable, c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        push_escaped(&mut readable, chunk.invalid());
+    }
+    readable
+}
+
+/// Whether a character shows itself and moves nothing else on a screen.
+fn is_plain(c: char) -> bool {
+    let turns_or_hides = matches!(
+        c,
+        '\u{AD}'
+            | '\u{61C}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E007F}'
+    );
+    !(c.is_control() || turns_or_hides || c == '%')
+}
+
+fn push_escaped(text: &mut String, bytes: &[u8]) {
+    use std::fmt::Write as _;
+
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "%{byte:02X}");
+    }
+}
+
+/// Bytes as text: what is no UTF-8 becomes escapes, which in a URI mean the same.
+pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let mut text = String::with_capacity(bytes.len() + 16);
+            for chunk in bytes.utf8_chunks() {
+                text.push_str(chunk.valid());
+                push_escaped(&mut text, chunk.invalid());
+            }
+            Cow::Owned(text)
+        }
+    }
 }
 
 /// Writes `%XX` for what may not stand in the user part of a URI (RFC 3261 §25.1).
@@ -235,5 +300,30 @@ mod tests {
         assert_eq!(unescape("sips%3Auser%40example.com"), "sips:user@example.com");
         assert_eq!(unescape("%2541%"), "%41%");
         assert_eq!(unescape("%zz%00"), "%zz\0");
+    }
+
+    #[test]
+    fn what_is_shown_is_inert_and_means_the_same_bytes() {
+        for (sent, shown) in [
+            ("anna", "anna"),
+            ("%61nn%61", "anna"),
+            ("%D0%90%D0%BD%D0%BD%D0%B0", "Анна"),
+            ("1'; DROP TABLE calls; --", "1'; DROP TABLE calls; --"),
+            ("a%0d%0aVia:%20x", "a%0D%0AVia: x"),
+            ("%1b[2J\u{1b}[2J\u{9b}", "%1B[2J%1B[2J%C2%9B"),
+            ("%00\0", "%00%00"),
+            ("%ff%C3(", "%FF%C3("),
+            ("100%", "100%25"),
+            ("\u{202e}gnp.exe", "%E2%80%AEgnp.exe"),
+        ] {
+            assert_eq!(readable(sent), shown);
+            assert_eq!(unescape_bytes(shown), unescape_bytes(sent), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_become_escapes() {
+        assert_eq!(text_of(b"sip:a\xFF\xFEb@c"), "sip:a%FF%FEb@c");
+        assert_eq!(text_of("Анна".as_bytes()), "Анна");
     }
 }

@@ -168,9 +168,9 @@ impl Headers {
         self.0.iter().find(|header| header.name == *name).map(|header| &header.value)
     }
 
-    /// The first field of this name as text; bytes that are no UTF-8 become U+FFFD.
+    /// The first field of this name as text; bytes that are no UTF-8 become escapes (`%FF`).
     pub fn text(&self, name: &HeaderName) -> Option<Cow<'_, str>> {
-        self.raw(name).map(|value| String::from_utf8_lossy(value))
+        self.raw(name).map(|value| grammar::text_of(value))
     }
 
     /// All fields of this name as text, line by line.
@@ -178,7 +178,7 @@ impl Headers {
         self.0
             .iter()
             .filter(move |header| header.name == *name)
-            .map(|header| String::from_utf8_lossy(&header.value))
+            .map(|header| grammar::text_of(&header.value))
     }
 
     /// The items of a header that may come as a comma list, on several lines, or both; empty ones

@@ -86,6 +86,7 @@ impl Status {
     pub const NOT_ACCEPTABLE: Self = Self(406);
     pub const PROXY_AUTHENTICATION_REQUIRED: Self = Self(407);
     pub const REQUEST_TIMEOUT: Self = Self(408);
+    pub const URI_TOO_LONG: Self = Self(414);
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
     pub const UNSUPPORTED_URI_SCHEME: Self = Self(416);
     pub const BAD_EXTENSION: Self = Self(420);

@@ -20,7 +20,7 @@ pub fn parse(bytes: &Bytes) -> Parsed {
     if first_line.starts_with(b"SIP/") {
         return parse_response(&bytes, first_line, rest).map_or(Parsed::Nothing, Parsed::Response);
     }
-    let line = String::from_utf8_lossy(first_line);
+    let line = grammar::text_of(first_line);
     let Some(version_at) = line.rfind(" SIP/") else { return Parsed::Nothing };
     let (headers, body_at, complaint) = read_headers(&bytes, rest);
     let start_line = read_request_line(&line, version_at);
@@ -77,7 +77,7 @@ fn read_request_line(line: &str, version_at: usize) -> Result<(Method, Uri), Com
 }
 
 fn parse_response(bytes: &Bytes, line: &[u8], rest: usize) -> Option<Response> {
-    let line = String::from_utf8_lossy(line);
+    let line = grammar::text_of(line);
     let mut words = line.splitn(3, ' ');
     let version = words.next()?;
     let code = words.next().filter(|code| code.len() == 3).and_then(grammar::number)?;

@@ -58,12 +58,12 @@ impl Uri {
         }
     }
 
-    /// The user part, unescaped; of a `tel:` URI the number.
+    /// The user part, [readable](grammar::readable); of a `tel:` URI the number.
     pub fn user(&self) -> Option<String> {
         match self {
-            Self::Sip(uri) => uri.user.as_deref().map(grammar::unescape),
+            Self::Sip(uri) => uri.user.as_deref().map(grammar::readable),
             Self::Other { scheme, rest } if scheme.eq_ignore_ascii_case("tel") => {
-                Some(grammar::unescape(rest.split(';').next().unwrap_or("")))
+                Some(grammar::readable(rest.split(';').next().unwrap_or("")))
             }
             Self::Other { .. } => None,
         }

@@ -136,6 +136,17 @@ impl Registrar {
         self.phones.get(login).into_iter().flatten().any(|binding| binding.source == source)
     }
 
+    /// Whether a phone of this account was registered from this address, whatever the port.
+    pub fn has_phone_at(&self, login: &Login, ip: IpAddr) -> bool {
+        let mut bindings = self.phones.get(login).into_iter().flatten();
+        bindings.any(|binding| binding.source.ip().to_canonical() == ip.to_canonical())
+    }
+
+    /// Whose phone this is, as long as it is registered.
+    pub fn owner(&self, id: ContactId) -> Option<&Login> {
+        self.owners.get(&id)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.phones.is_empty()
     }

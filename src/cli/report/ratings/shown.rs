@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::super::super::screen::screen;
 use super::{Report, Row, Rows};
 use crate::cli::calls::rfc3339;
 use crate::cli::report::columns::{self, Column};
@@ -17,7 +18,7 @@ use crate::store::RatingRecord;
 /// Writes the report to stdout.
 pub(super) fn show(report: &Report<'_>) -> anyhow::Result<()> {
     let part = &report.args.part;
-    let mut out = io::stdout().lock();
+    let mut out = screen();
     if part.json {
         writeln!(out, "{:#}", document(report))?;
     } else if part.csv && part.list {

@@ -1,0 +1,5 @@
+#![no_main]
+
+use allo::fuzzing::Target;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| Target::Rtp.run(input));
