@@ -16,6 +16,7 @@ use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
 use crate::domain::{
     Calendar, CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics, Timestamp,
+    without_numbers,
 };
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
@@ -180,6 +181,7 @@ impl EventLoop {
             caller: offer.caller.clone(),
             account: offer.account.clone(),
             is_near_phone: offer.is_near_phone,
+            stranger: offer.stranger,
             replaces: offer.replaces,
         };
         self.legs.insert(leg, Leg { offer: Some(offer), has_media: false, is_held: false });
@@ -360,7 +362,8 @@ impl EventLoop {
             }
             Command::ShopEventTaken { key, problem } => {
                 if let Some(problem) = problem {
-                    warn!(event = key, problem, "an event of the shop: the customer is not called");
+                    let event = without_numbers(&key);
+                    warn!(event, problem, "an event of the shop: the customer is not called");
                 }
                 self.out.promises.event_taken(key, self.wall());
             }
@@ -499,7 +502,8 @@ impl EventLoop {
             CallFact::NotTaken { operator, outcome, rang_ms } => {
                 info!(%call, %operator, ?outcome, rang_ms, "not taken");
             }
-            other => debug!(%call, fact = ?other, "recorded"),
+            // What it holds may be what a caller typed, or a number.
+            other => debug!(%call, fact = other.kind(), "recorded"),
         }
         let now = self.wall();
         self.out.watch.on_fact(now, call, &fact, |group| self.hub.waiting(group));

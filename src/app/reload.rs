@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::core::Event;
+use crate::domain::without_numbers;
 use crate::media::PromptLibrary;
 
 use super::plans;
@@ -83,13 +84,14 @@ fn read(config: &Config, cause: Cause, current: &ArcSwap<PromptLibrary>) -> Opti
     match recordings.and_then(|recordings| plans::load_with(config, recordings)) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                warn!("{warning}");
+                warn!("{}", without_numbers(&warning.to_string()));
             }
             info!(version = loaded.plan.version, "new plan in force for the next calls");
             current.store(loaded.library);
             Some(Event::PlanReplaced { plan: loaded.plan, catalogue: loaded.catalogue })
         }
         Err(error) => {
+            let error = without_numbers(&error.to_string());
             warn!("the running plan stays in force:\n{error}");
             None
         }

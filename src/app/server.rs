@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::config::{Config, CrmSource, Transport};
 use crate::core::{Event, Hub};
 use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
-use crate::domain::PhoneNumber;
+use crate::domain::{PhoneNumber, without_numbers};
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
@@ -75,7 +75,7 @@ impl Server {
         warm_up();
         let loaded = load_plans(&config).await?;
         for warning in &loaded.warnings {
-            warn!("{warning}");
+            warn!("{}", without_numbers(&warning.to_string()));
         }
         let store = Store::open(&config.database.url).await?;
         let has_sample = fill_sample(&config, &store).await?;

@@ -306,7 +306,9 @@ impl Leg {
             return;
         };
         let names_stream = self.reception.ssrc().is_some_and(|ssrc| heard.ssrc == Some(ssrc));
-        let evidence = if names_stream { Evidence::NamesStream } else { Evidence::None };
+        // Reports move only together with what they report on.
+        let moves = names_stream && self.far.has_moved();
+        let evidence = if moves { Evidence::NamesStream } else { Evidence::None };
         if !self.far_rtcp.admits(from, evidence, now_us) {
             self.refused += 1;
             return;

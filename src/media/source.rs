@@ -53,7 +53,7 @@ pub(super) enum Evidence {
     None,
     /// It is a packet of a stream as agreed on.
     Stream { ssrc: u32, sequence: u16 },
-    /// It names the stream that is heard, as only who hears or sends it can: a report on it.
+    /// It is a report on a stream that is heard from elsewhere than was negotiated, and names it.
     NamesStream,
 }
 
@@ -146,6 +146,11 @@ impl Source {
             self.lock = Lock::Believed(source);
         }
         believed
+    }
+
+    /// Whether the peer is heard from elsewhere than was negotiated.
+    pub fn has_moved(&self) -> bool {
+        matches!(self.lock, Lock::Believed(_))
     }
 
     /// Where our packets go; `None` as long as the peer is nowhere.

@@ -41,6 +41,8 @@ pub struct Setup {
     pub settings: String,
     /// More arguments for `allo serve`.
     pub arguments: Vec<String>,
+    /// More variables of the environment: `("ALLO_LOG", "debug")`.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// A server that runs, or ran.
@@ -48,6 +50,7 @@ pub struct Server {
     folder: TempDir,
     child: Option<Child>,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, &'static str)>,
     pub sip: SocketAddr,
     pub web: SocketAddr,
 }
@@ -68,7 +71,8 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let (sip, web) = (free_address(), free_address());
         let arguments = setup.arguments.clone();
-        let server = Self { folder, child: None, sip, web, arguments };
+        let environment = setup.environment.clone();
+        let server = Self { folder, child: None, arguments, environment, sip, web };
         fs::create_dir(server.path("dialplans")).unwrap();
         server.write("dialplans/plan.kdl", &setup.plan);
         let root = server.folder.path().display().to_string();
@@ -137,6 +141,7 @@ impl Server {
             .arg("--config")
             .arg(self.path("allo.toml"))
             .args(&self.arguments)
+            .envs(self.environment.iter().copied())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

@@ -210,9 +210,10 @@ impl Flow {
         leg: LegId,
         script: Arc<Script>,
         entry: Block,
-        knowledge: Knowledge,
+        mut knowledge: Knowledge,
         setting: Setting,
     ) -> Self {
+        knowledge.set_call_to(&script.call_to);
         Self {
             call,
             leg,

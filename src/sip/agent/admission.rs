@@ -14,6 +14,16 @@ pub enum Peer {
     Stranger(IpAddr),
 }
 
+impl Peer {
+    /// The address of a stranger.
+    pub fn stranger(self) -> Option<IpAddr> {
+        match self {
+            Self::Exempt => None,
+            Self::Stranger(source) => Some(source),
+        }
+    }
+}
+
 /// Counts the new calls of the current second, and those whose ACK has not come yet.
 #[derive(Debug, Default)]
 pub struct Admission {

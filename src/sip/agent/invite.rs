@@ -100,6 +100,7 @@ impl Agent {
             caller,
             account,
             is_near_phone: self.registrar.is_registered_from(source.ip()),
+            stranger: self.peer_of(flow).stranger(),
             replaces,
             source,
             local,
