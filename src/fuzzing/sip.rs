@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::domain::{Account, Accounts, LegId, LocalMedia};
 use crate::sip::agent::Agent;
-use crate::sip::message::frame::{Frame, frame};
+use crate::sip::message::frame::{Frame, frame, frame_from};
 use crate::sip::message::{
     HeaderName, Headers, Parsed, Replaces, Request, Response, Status, body, parse,
 };
@@ -166,7 +166,10 @@ fn framed(input: &[u8]) {
         | Frame::Ping { length }
         | Frame::Pong { length }
         | Frame::Unframed { length } => assert!((1..=input.len()).contains(&length)),
-        Frame::Partial { at_least } => assert!(at_least > input.len()),
+        Frame::Partial { at_least, looked_at } => {
+            assert!(at_least > input.len() && looked_at <= input.len());
+            assert_eq!(frame_from(input, looked_at, 65_536), frame(input, 65_536));
+        }
         Frame::TooLong => {}
     }
 }
