@@ -19,9 +19,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 /// How long something new may wait before what comes behind it is refused.
-const PATIENCE_MS: u64 = 200;
-/// What has waited so long is refused when its turn comes: its sender is about to repeat it.
-const TOO_LATE_MS: u64 = 450;
+const PATIENCE_MS: u64 = 100;
+/// What has waited so long is refused, whether the app is ready or not: its sender is about to
+/// repeat it (T1).
+const TOO_LATE_MS: u64 = 250;
 /// As long as no more than this waits, nothing is refused: a pause of the machine is no overload.
 const FEW: usize = 64;
 /// Nor while no more than this waits from the same source: others have brought the trouble.
@@ -128,10 +129,20 @@ impl Turns {
         self.known.waiting + self.strangers.waiting
     }
 
+    fn is_turn_of_known(&self) -> bool {
+        self.known.waiting > 0
+            && (self.strangers.waiting == 0 || self.known_in_a_row < KNOWN_IN_A_ROW)
+    }
+
+    /// The source whose turn comes.
+    fn peek(&self) -> Option<IpAddr> {
+        let queue = if self.is_turn_of_known() { &self.known } else { &self.strangers };
+        queue.sources.front().copied()
+    }
+
     /// The source whose turn it is.
     fn next(&mut self) -> Option<IpAddr> {
-        let is_known = self.known.waiting > 0
-            && (self.strangers.waiting == 0 || self.known_in_a_row < KNOWN_IN_A_ROW);
+        let is_known = self.is_turn_of_known();
         self.known_in_a_row = if is_known { self.known_in_a_row + 1 } else { 0 };
         let queue = if is_known { &mut self.known } else { &mut self.strangers };
         let source = queue.sources.pop_front()?;
@@ -225,8 +236,19 @@ impl<T> Intake<T> {
     }
 
     /// Whether [`Intake::take`] would give something.
-    pub fn has_turn(&self, is_app_ready: bool) -> bool {
-        self.running.waiting() > 0 || (is_app_ready && self.fresh.waiting() > 0)
+    pub fn has_turn(&self, now_ms: u64, is_app_ready: bool) -> bool {
+        self.running.waiting() > 0 || self.fresh_may(now_ms, is_app_ready)
+    }
+
+    /// Whether something new may have its turn, be it only to be refused.
+    fn fresh_may(&self, now_ms: u64, is_app_ready: bool) -> bool {
+        self.fresh.waiting() > 0 && (is_app_ready || self.is_next_late(now_ms))
+    }
+
+    fn is_next_late(&self, now_ms: u64) -> bool {
+        let line = self.fresh.peek().and_then(|source| self.lines.get(&source));
+        self.fresh.waiting() >= FEW
+            && line.is_some_and(|line| line.waited_ms(now_ms) >= TOO_LATE_MS)
     }
 
     /// Whether much waits, of whatever kind.
@@ -241,7 +263,7 @@ impl<T> Intake<T> {
 
     /// Whose turn it is. Nothing new is given while the app is behind.
     pub fn take(&mut self, now_ms: u64, is_app_ready: bool) -> Option<Turn<T>> {
-        let fresh_may = is_app_ready && self.fresh.waiting() > 0;
+        let fresh_may = self.fresh_may(now_ms, is_app_ready);
         let running_may = self.running.waiting() > 0;
         if running_may && (!fresh_may || self.in_a_row < IN_A_ROW) {
             self.in_a_row += 1;
@@ -262,13 +284,13 @@ impl<T> Intake<T> {
     }
 
     fn take_fresh(&mut self, now_ms: u64) -> Option<Turn<T>> {
+        let is_late = self.is_next_late(now_ms);
         let source = self.fresh.next()?;
         let line = self.lines.get_mut(&source)?;
-        let (came_ms, item) = line.fresh.pop_front()?;
+        let (_, item) = line.fresh.pop_front()?;
         if !line.fresh.is_empty() {
             self.fresh.of(line.standing).sources.push_back(source);
         }
-        let is_late = now_ms.saturating_sub(came_ms) >= TOO_LATE_MS && self.fresh.waiting() >= FEW;
         Some(if is_late { Turn::Late(item) } else { Turn::Served(item) })
     }
 }

@@ -129,9 +129,10 @@ impl Owner {
                     None => std::future::pending().await,
                 }
             };
-            let is_app_ready = self.is_app_ready(self.clock.now_ms());
+            let now_ms = self.clock.now_ms();
+            let is_app_ready = self.is_app_ready(now_ms);
             let may_tell = self.waiting.untold.len() < self.events_max;
-            let has_turn = may_tell && self.waiting.intake.has_turn(is_app_ready);
+            let has_turn = may_tell && self.waiting.intake.has_turn(now_ms, is_app_ready);
             let is_held = !has_turn && self.waiting.intake.has_fresh();
             tokio::select! {
                 biased;

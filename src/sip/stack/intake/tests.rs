@@ -1,3 +1,4 @@
+use super::super::lag::Lag;
 use super::*;
 
 const ROOM: Room = Room { waiting_max: 4_000, stranger_per_second_max: 100_000 };
@@ -85,7 +86,7 @@ fn nothing_new_is_given_to_an_app_that_is_behind() {
     push(&mut intake, NOW, Known, Fresh, (1, 0)).unwrap();
     push(&mut intake, NOW, Known, Running, (1, 1)).unwrap();
     assert_eq!(take_all(&mut intake, NOW, false), [(1, 1)]);
-    assert!(!intake.has_turn(false) && intake.has_turn(true) && intake.has_fresh());
+    assert!(!intake.has_turn(NOW, false) && intake.has_turn(NOW, true) && intake.has_fresh());
     assert_eq!(take_all(&mut intake, NOW, true), [(1, 0)]);
 }
 
@@ -132,6 +133,8 @@ fn what_is_about_to_be_repeated_is_refused_when_much_waits() {
     }
     assert!(matches!(intake.take(NOW + TOO_LATE_MS - 1, true), Some(Turn::Served(_))));
     assert!(matches!(intake.take(NOW + TOO_LATE_MS, true), Some(Turn::Late(_))));
+    assert_eq!(intake.take(NOW + TOO_LATE_MS - 1, false), None);
+    assert!(matches!(intake.take(NOW + TOO_LATE_MS, false), Some(Turn::Late(_))));
 }
 
 #[test]
@@ -169,4 +172,37 @@ fn sources_that_have_gone_are_forgotten() {
         take_all(&mut intake, NOW, true);
     }
     assert!(intake.lines.len() < LINES_MAX);
+}
+
+#[test]
+fn an_app_that_is_offered_three_times_too_much_is_always_busy_and_the_rest_knows_soon() {
+    const SECONDS: u64 = 5;
+    let (mut intake, mut lag) = (Intake::new(ROOM), Lag::default());
+    let mut app = VecDeque::new();
+    let (mut answered, mut slowest, mut latest_refusal) = (0, 0, 0);
+    for now_ms in NOW..NOW + SECONDS * 1_000 {
+        for _ in 0..3 {
+            // Refused at once, if at all.
+            let _ = intake.push(now_ms, source(1), Known, Fresh, now_ms);
+        }
+        for _ in 0..64 {
+            match intake.take(now_ms, lag.has_room(now_ms, app.len())) {
+                Some(Turn::Served(came_ms)) => {
+                    lag.gave(now_ms);
+                    app.push_back(came_ms);
+                }
+                Some(Turn::Late(came_ms)) => latest_refusal = latest_refusal.max(now_ms - came_ms),
+                None => break,
+            }
+        }
+        // One in a millisecond.
+        if let Some(came_ms) = app.pop_front() {
+            answered += 1;
+            slowest = slowest.max(now_ms - came_ms);
+        }
+    }
+    assert!(answered >= 990 * SECONDS, "{answered} of {}", 1_000 * SECONDS);
+    // Before T1, after which the INVITE would come again.
+    assert!(slowest < 400, "{slowest} ms");
+    assert!(latest_refusal < 300, "{latest_refusal} ms");
 }
