@@ -19,6 +19,9 @@ use super::plans;
 
 /// Editors write a file in several steps; this long after the last one it is read.
 const SETTLE: Duration = Duration::from_millis(200);
+/// But not later than this after the first: what writes without end must not keep a plan from being
+/// read.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// How often is looked whether a folder is still the one that is watched: a folder that was moved
 /// away and made anew, or a link that was turned to another one, tells nobody.
@@ -58,8 +61,11 @@ pub async fn run(config: Config, library: Arc<ArcSwap<PromptLibrary>>, plans: mp
             true = sighup => Cause::Prompts,
             () = plans.closed() => return,
         };
+        let latest = tokio::time::Instant::now() + SETTLE_MAX;
         loop {
             tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(latest) => break,
                 () = dialplans.change() => {}
                 () = prompts.change() => cause = Cause::Prompts,
                 () = tokio::time::sleep(SETTLE) => break,

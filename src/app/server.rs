@@ -26,7 +26,7 @@ use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::people::Keeper;
 use super::promises::{Promises, Watcher};
 use super::watch::Watch;
-use super::{crm_traffic, old_recordings, plans, reload};
+use super::{crm_traffic, plans, recordings, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
@@ -79,11 +79,12 @@ impl Server {
         }
         let store = Store::open(&config.database.url).await?;
         let has_sample = fill_sample(&config, &store).await?;
-        let database = store.clone();
-        let health = Health::new(move || {
-            let database = database.clone();
-            async move { database.healthy().await }
-        });
+        let (safe, stored) = mpsc::channel(EVENTS_MAX);
+        let promises = Promises::new(store.clone(), safe, rehearsal.is_some());
+        let calls = store.writer();
+        calls.set_rehearsal(rehearsal.is_some());
+        let health = health_of(&store, &calls, &promises);
+        health.watch_recordings(recordings::probe(config.recordings.folder.clone()));
         if let Some(rehearsal) = rehearsal.clone() {
             health.set_rehearsal(rehearsal.speed(), move || {
                 rehearsal.shown(calendar.wall(clock.now()))
@@ -92,8 +93,6 @@ impl Server {
         let web_shutdown = CancellationToken::new();
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
-        let (safe, stored) = mpsc::channel(EVENTS_MAX);
-        let promises = Promises::new(store.clone(), safe, rehearsal.is_some());
         let wall = Wall { clock, calendar };
         let intake = intake(&config, store.clone(), wall, promises.clone());
         let web =
@@ -108,7 +107,8 @@ impl Server {
         let first = keeper.first(&loaded.plan).await?;
         let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.
-        let lost = store.close_lost_calls(wall.now()).await?;
+        let cut_off = recordings::rescue(config.recordings.folder.clone()).await;
+        let lost = store.close_lost_calls(wall.now(), &cut_off).await?;
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
@@ -121,8 +121,6 @@ impl Server {
         }
         let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
-        let calls = store.writer();
-        calls.set_rehearsal(rehearsal.is_some());
         let outputs = Outputs {
             sip: stack.handle(),
             media: engine.handle(),
@@ -140,11 +138,7 @@ impl Server {
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
         let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
-        tokio::spawn(old_recordings::delete_daily(
-            config.recordings.clone(),
-            clock,
-            control.clone(),
-        ));
+        tokio::spawn(recordings::delete_daily(config.recordings.clone(), clock, control.clone()));
         tokio::spawn(watcher.run(control.clone()));
         let write = crm_traffic::write;
         tokio::spawn(write(store.clone(), crm.clone(), wall, promises.clone(), control.clone()));
@@ -273,6 +267,19 @@ impl Server {
         // An error means that the event loop is gone, and the calls with it.
         let _ = self.legs_up.wait_for(|&up| up == 0).await;
     }
+}
+
+/// A small write that is taken says little on a full disk: what waits must be written, too.
+fn health_of(store: &Store, calls: &CallWriter, promises: &Promises) -> Health {
+    let (store, calls, promises) = (store.clone(), calls.clone(), promises.clone());
+    Health::new(move || {
+        let store = store.clone();
+        let trouble = calls.trouble().or_else(|| promises.trouble());
+        async move {
+            store.healthy().await?;
+            trouble.map_or(Ok(()), Err)
+        }
+    })
 }
 
 /// What is loaded at its first use takes longer than a caller should wait.

@@ -22,6 +22,6 @@ pub(super) fn datagram(input: &[u8]) {
         assert!(again.is_none(), "one press is two keys: {first:?}");
     }
     if rtcp::read(input).is_some() {
-        assert!(is_rtcp(input) && input.len() % 4 == 0);
+        assert!(is_rtcp(input) && input.len().is_multiple_of(4));
     }
 }

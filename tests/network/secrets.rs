@@ -98,7 +98,7 @@ impl Shop {
             orders: ORDERS.into(),
             settings,
             arguments: vec!["--log".into(), log.into()],
-            environment: vec![("ALLO_LOG", "trace")],
+            environment: vec![("ALLO_LOG".into(), "trace".into())],
             ..Setup::default()
         };
         let house = House::of_plan(&["anna"], setup).await;

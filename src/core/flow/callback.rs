@@ -6,7 +6,7 @@ use crate::dialplan::waiting;
 use crate::domain::{CallFact, Key, PhoneNumber, PromiseKind, Timestamp};
 use crate::speech::{self, Format, Value};
 
-use super::deeds::until_stored;
+use super::deeds::{Storing, until_stored};
 use super::line::LineRequest;
 use super::{Activity, Command, Flow, Waiting, recording};
 
@@ -180,6 +180,6 @@ impl Flow {
         self.cut(out);
         let promised = Statement::Say(vec![recording(waiting::CALLBACK_PROMISED)]);
         self.enter(Activity::Walk, Block::from([promised, Statement::Hangup]));
-        self.waiting = until_stored(now);
+        self.waiting = until_stored(Storing::Promise, now);
     }
 }
