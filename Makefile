@@ -8,12 +8,15 @@ SHELL := /bin/bash
 POSTGRES_BIN := $(shell ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 export PATH := $(PATH):$(POSTGRES_BIN)
 
-.PHONY: help test tools fuzz
+.PHONY: help test tools soak bench bench-quick fuzz
 
 help:
 	@echo 'make test    install what the tests need if it is missing, then check everything'
+	@echo 'make soak    runs the server under everyday use for HOURS=8 and looks whether it grows'
 	@echo 'make tools   only install what the tests need'
 	@echo 'make fuzz    look for inputs that break a parser, MINUTES=10 for each target'
+	@echo 'make bench   measure what one server carries (an hour; SCENARIO=playback: only that)'
+	@echo 'make bench-quick   the same in two minutes, for before and after a change'
 
 # The same profile for each step, so that dependencies are compiled once.
 test: tools
@@ -22,6 +25,20 @@ test: tools
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast --lib --bins --tests; fi
 	cargo test --doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
+
+# Prints a line each minute, and at the end what grew.
+HOURS ?= 8
+soak: tools
+	ALLO_SOAK_SECONDS=$$(( $(HOURS) * 3600 )) cargo test --release --test faults -- soak:: --nocapture
+
+# Against the release binary, and against what the bare machine takes; figures land in target/bench.
+bench: tools
+	cargo build --release
+	cargo bench --bench load -- $(SCENARIO)
+
+bench-quick: tools
+	cargo build --release
+	cargo bench --bench load -- --quick $(SCENARIO)
 
 # Real SIP peers, an audio converter and a database server: each only when it is missing.
 tools:

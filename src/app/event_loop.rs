@@ -15,7 +15,8 @@ use crate::core::event::{self, Destination, Dial, Refusal, TransferTarget};
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::crm::Crm;
 use crate::domain::{
-    Calendar, CallFact, CallId, KeySource, LegId, Login, LookupId, Pii, RtpStatistics, Timestamp,
+    Calendar, CallFact, CallId, EndReason, EndedBy, KeySource, LegId, Login, LookupId, Pii,
+    RtpStatistics, Timestamp, without_numbers,
 };
 use crate::media::{self, MediaEvent, MediaHandle};
 use crate::sip::{self, Offer, RefuseStatus, SipCommand, SipEvent, SipHandle};
@@ -25,6 +26,8 @@ use crate::web::{self, Question};
 use super::clock::Clock;
 use super::people::People;
 use super::promises::{self, Promises};
+use super::recordings::file_name;
+use super::room::Room;
 use super::watch::{self, Watch};
 
 /// Seconds after which a refused caller may try again.
@@ -66,6 +69,7 @@ pub struct EventLoop {
     legs: BTreeMap<LegId, Leg>,
     /// The address of ours that an operator's phone sends to.
     phones: BTreeMap<Login, IpAddr>,
+    room: Room,
     /// Conversations being written down, by the caller's leg.
     recordings: BTreeMap<LegId, CallId>,
     lookups: BTreeMap<(CallId, LookupId), AbortHandle>,
@@ -95,6 +99,7 @@ impl EventLoop {
             out,
             legs: BTreeMap::new(),
             phones: BTreeMap::new(),
+            room: Room::default(),
             recordings: BTreeMap::new(),
             lookups: BTreeMap::new(),
             answers,
@@ -172,7 +177,9 @@ impl EventLoop {
     async fn on_offer(&mut self, offer: Box<Offer>) {
         let call = CallId(Uuid::now_v7());
         let leg = offer.leg;
-        info!(%call, caller = %Pii(&offer.caller), source = %offer.source, "call offered");
+        if !self.room.was_short(self.clock.now()) {
+            info!(%call, caller = %Pii(&offer.caller), source = %offer.source, "call offered");
+        }
         let event = Event::CallOffered {
             call,
             leg,
@@ -180,6 +187,7 @@ impl EventLoop {
             caller: offer.caller.clone(),
             account: offer.account.clone(),
             is_near_phone: offer.is_near_phone,
+            stranger: offer.stranger,
             replaces: offer.replaces,
         };
         self.legs.insert(leg, Leg { offer: Some(offer), has_media: false, is_held: false });
@@ -233,6 +241,8 @@ impl EventLoop {
             Question::Metrics(to) => {
                 let mut counters = self.out.watch.counters(self.out.sip.responses());
                 watch::count_promises(self.hub.ledger(), self.wall(), &mut counters.promises);
+                let waiting = self.out.calls.waiting() + self.out.promises.waiting();
+                counters.facts_waiting = waiting as u64;
                 counters.promises.trunk_up = watch::trunks_up(self.out.sip.trunks());
                 drop(to.send((watch::state(self.hub.snapshot(now)), counters)));
             }
@@ -360,7 +370,8 @@ impl EventLoop {
             }
             Command::ShopEventTaken { key, problem } => {
                 if let Some(problem) = problem {
-                    warn!(event = key, problem, "an event of the shop: the customer is not called");
+                    let event = without_numbers(&key);
+                    warn!(event, problem, "an event of the shop: the customer is not called");
                 }
                 self.out.promises.event_taken(key, self.wall());
             }
@@ -398,7 +409,7 @@ impl EventLoop {
                 None
             }
             Err(error) => {
-                warn!(%leg, %error, "no room for a call's audio");
+                self.room.is_missing(self.clock.now(), &error);
                 Some(Event::NoRoom { leg })
             }
         }
@@ -419,7 +430,7 @@ impl EventLoop {
         let media = match self.out.media.open(leg, unknown_of(local), local) {
             Ok(media) => media,
             Err(error) => {
-                warn!(%leg, %error, "no room for a call's audio");
+                self.room.is_missing(self.clock.now(), &error);
                 return Some(Event::NoRoom { leg });
             }
         };
@@ -438,7 +449,9 @@ impl EventLoop {
             Refusal::Forbidden => RefuseStatus::Forbidden,
             Refusal::Busy => RefuseStatus::Busy,
         };
-        info!(%leg, ?why, "call refused");
+        if why != Refusal::Overloaded {
+            info!(%leg, ?why, "call refused");
+        }
         self.tell_sip(SipCommand::Refuse { leg, status }).await;
     }
 
@@ -461,7 +474,7 @@ impl EventLoop {
     fn file_for(&self, call: CallId) -> String {
         let wall = self.wall();
         let day = wall.in_zone(&jiff::tz::TimeZone::UTC).date();
-        format!("{day}/{call}-{}.wav", wall.0)
+        format!("{day}/{}", file_name(call, wall))
     }
 
     fn wall(&self) -> Timestamp {
@@ -490,6 +503,8 @@ impl EventLoop {
     fn record(&mut self, call: CallId, fact: CallFact) {
         match &fact {
             CallFact::Answered => info!(%call, "call answered"),
+            CallFact::Ended { by: EndedBy::Server, reason: EndReason::Busy }
+                if self.room.was_short(self.clock.now()) => {}
             CallFact::Ended { by, reason } => info!(%call, ?by, ?reason, "call ended"),
             CallFact::LookedUp { what, outcome, took_ms } => {
                 info!(%call, what, outcome, took_ms, "looked up");
@@ -499,7 +514,8 @@ impl EventLoop {
             CallFact::NotTaken { operator, outcome, rang_ms } => {
                 info!(%call, %operator, ?outcome, rang_ms, "not taken");
             }
-            other => debug!(%call, fact = ?other, "recorded"),
+            // What it holds may be what a caller typed, or a number.
+            other => debug!(%call, fact = other.kind(), "recorded"),
         }
         let now = self.wall();
         self.out.watch.on_fact(now, call, &fact, |group| self.hub.waiting(group));

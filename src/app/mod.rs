@@ -4,8 +4,8 @@
 //! - [`event_loop`]: the one owner of all call state
 //! - [`plans`]: dialplans and recordings, from folders to checked values
 //! - [`people`]: operators and tips, between the database and the hub
-//! - [`old_recordings`]: conversations are not kept for ever
-//! - [`memory`]: what a burst of calls leaves free
+//! - [`recordings`]: conversations in files: those cut off, those too old, whether there is room
+//! - [`room`]: what is told when audio finds no room
 //! - [`crm_traffic`]: changes for the CRM, events from it
 //! - [`promises`]: what is owed to customers, between the database and the hub
 //! - [`watch`]: what HTTP shows
@@ -17,12 +17,12 @@ pub mod calendar;
 pub mod clock;
 pub mod crm_traffic;
 pub mod event_loop;
-pub mod memory;
-pub mod old_recordings;
 pub mod people;
 pub mod plans;
 pub mod promises;
+pub mod recordings;
 pub mod reload;
+pub mod room;
 pub mod server;
 pub mod watch;
 

@@ -22,6 +22,8 @@ use super::calendar::Wall;
 const NOTES_MAX: usize = 4_096;
 /// How often is looked whether somebody changed the operators.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What a database that is away did not take is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// Tips that were heard longer ago may be heard again.
 const TIPS_KEPT_DAYS: u64 = 30;
 
@@ -141,16 +143,32 @@ impl Keeper {
         Ok(Event::OperatorsReplaced { operators, attendance })
     }
 
+    /// Tries until it is kept: an operator who logged out while the database was away must not be back
+    /// after the next start.
     async fn keep(&self, note: Note) {
         let now = self.wall.now();
-        let kept = match &note {
-            Note::Attendance(login, attendance) => {
-                self.store.remember_attendance(login, attendance, now).await
+        let mut is_away = false;
+        loop {
+            let kept = match &note {
+                Note::Attendance(login, attendance) => {
+                    self.store.remember_attendance(login, attendance, now).await
+                }
+                Note::Tip(caller, tip) => self.store.remember_tip(caller, tip, now).await,
+            };
+            match kept {
+                Ok(()) => return,
+                // Another statement than the database's absence would fail for ever.
+                Err(error) if !error.is_passing() => {
+                    warn!(%error, "what an operator wants, or a caller heard, is not kept");
+                    return;
+                }
+                Err(error) if !is_away => {
+                    is_away = true;
+                    warn!(%error, "what operators want can't be written; trying again");
+                }
+                Err(_) => {}
             }
-            Note::Tip(caller, tip) => self.store.remember_tip(caller, tip, now).await,
-        };
-        if let Err(error) = kept {
-            warn!(%error, "what an operator wants, or a caller heard, is not kept");
+            tokio::time::sleep(TRY_AGAIN).await;
         }
     }
 }

@@ -83,6 +83,16 @@ impl Promises {
         });
     }
 
+    /// Why nothing can be written now; `None`: it can.
+    pub fn trouble(&self) -> Option<String> {
+        self.writer.trouble()
+    }
+
+    /// How much waits for the database.
+    pub fn waiting(&self) -> usize {
+        self.writer.waiting()
+    }
+
     /// Writes what is queued; see [`PromiseWriter::close`].
     pub async fn close(&self, within: Duration) -> u64 {
         self.writer.close(within).await

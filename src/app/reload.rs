@@ -12,12 +12,16 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::core::Event;
+use crate::domain::without_numbers;
 use crate::media::PromptLibrary;
 
 use super::plans;
 
 /// Editors write a file in several steps; this long after the last one it is read.
 const SETTLE: Duration = Duration::from_millis(200);
+/// But not later than this after the first: what writes without end must not keep a plan from being
+/// read.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// How often is looked whether a folder is still the one that is watched: a folder that was moved
 /// away and made anew, or a link that was turned to another one, tells nobody.
@@ -57,8 +61,11 @@ pub async fn run(config: Config, library: Arc<ArcSwap<PromptLibrary>>, plans: mp
             true = sighup => Cause::Prompts,
             () = plans.closed() => return,
         };
+        let latest = tokio::time::Instant::now() + SETTLE_MAX;
         loop {
             tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(latest) => break,
                 () = dialplans.change() => {}
                 () = prompts.change() => cause = Cause::Prompts,
                 () = tokio::time::sleep(SETTLE) => break,
@@ -83,13 +90,14 @@ fn read(config: &Config, cause: Cause, current: &ArcSwap<PromptLibrary>) -> Opti
     match recordings.and_then(|recordings| plans::load_with(config, recordings)) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                warn!("{warning}");
+                warn!("{}", without_numbers(&warning.to_string()));
             }
             info!(version = loaded.plan.version, "new plan in force for the next calls");
             current.store(loaded.library);
             Some(Event::PlanReplaced { plan: loaded.plan, catalogue: loaded.catalogue })
         }
         Err(error) => {
+            let error = without_numbers(&error.to_string());
             warn!("the running plan stays in force:\n{error}");
             None
         }

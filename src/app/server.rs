@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::config::{Config, CrmSource, Transport};
 use crate::core::{Event, Hub};
 use crate::crm::{Crm, EmbeddedCrm, Guarded, Guards, SqlCrm};
-use crate::domain::PhoneNumber;
+use crate::domain::{PhoneNumber, without_numbers};
 use crate::media::{self, MediaEngine, MediaSettings};
 use crate::sip::{self, SipSettings, SipStack};
 use crate::store::{CallWriter, Store};
@@ -26,7 +26,7 @@ use super::event_loop::{EventLoop, Inputs, Outputs};
 use super::people::Keeper;
 use super::promises::{Promises, Watcher};
 use super::watch::Watch;
-use super::{crm_traffic, memory, old_recordings, plans, reload};
+use super::{crm_traffic, plans, recordings, reload};
 
 /// Events of SIP or media that may wait for the event loop.
 const EVENTS_MAX: usize = 8_192;
@@ -75,15 +75,16 @@ impl Server {
         warm_up();
         let loaded = load_plans(&config).await?;
         for warning in &loaded.warnings {
-            warn!("{warning}");
+            warn!("{}", without_numbers(&warning.to_string()));
         }
         let store = Store::open(&config.database.url).await?;
         let has_sample = fill_sample(&config, &store).await?;
-        let database = store.clone();
-        let health = Health::new(move || {
-            let database = database.clone();
-            async move { database.healthy().await }
-        });
+        let (safe, stored) = mpsc::channel(EVENTS_MAX);
+        let promises = Promises::new(store.clone(), safe, rehearsal.is_some());
+        let calls = store.writer();
+        calls.set_rehearsal(rehearsal.is_some());
+        let health = health_of(&store, &calls, &promises);
+        health.watch_recordings(recordings::probe(config.recordings.folder.clone()));
         if let Some(rehearsal) = rehearsal.clone() {
             health.set_rehearsal(rehearsal.speed(), move || {
                 rehearsal.shown(calendar.wall(clock.now()))
@@ -92,8 +93,6 @@ impl Server {
         let web_shutdown = CancellationToken::new();
         let (feeds, questions) = Feeds::new();
         let watch = Watch::new(feeds.events());
-        let (safe, stored) = mpsc::channel(EVENTS_MAX);
-        let promises = Promises::new(store.clone(), safe, rehearsal.is_some());
         let wall = Wall { clock, calendar };
         let intake = intake(&config, store.clone(), wall, promises.clone());
         let web =
@@ -108,7 +107,8 @@ impl Server {
         let first = keeper.first(&loaded.plan).await?;
         let stack = SipStack::start(settings, sip_events).await?;
         // Only now, when the ports are ours, is it sure that no other server has these calls.
-        let lost = store.close_lost_calls(wall.now()).await?;
+        let cut_off = recordings::rescue(config.recordings.folder.clone()).await;
+        let lost = store.close_lost_calls(wall.now(), &cut_off).await?;
         if lost > 0 {
             warn!(calls = lost, "calls were up when the server died; closed as lost");
         }
@@ -121,8 +121,6 @@ impl Server {
         }
         let crm = open_crm(&config, &store)?;
         let (legs_up, legs_up_seen) = watch::channel(0);
-        let calls = store.writer();
-        calls.set_rehearsal(rehearsal.is_some());
         let outputs = Outputs {
             sip: stack.handle(),
             media: engine.handle(),
@@ -140,12 +138,7 @@ impl Server {
         let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
         let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
-        tokio::spawn(memory::when_quiet(legs_up_seen.clone(), memory::QUIET, memory::give_back));
-        tokio::spawn(old_recordings::delete_daily(
-            config.recordings.clone(),
-            clock,
-            control.clone(),
-        ));
+        tokio::spawn(recordings::delete_daily(config.recordings.clone(), clock, control.clone()));
         tokio::spawn(watcher.run(control.clone()));
         let write = crm_traffic::write;
         tokio::spawn(write(store.clone(), crm.clone(), wall, promises.clone(), control.clone()));
@@ -276,6 +269,19 @@ impl Server {
     }
 }
 
+/// A small write that is taken says little on a full disk: what waits must be written, too.
+fn health_of(store: &Store, calls: &CallWriter, promises: &Promises) -> Health {
+    let (store, calls, promises) = (store.clone(), calls.clone(), promises.clone());
+    Health::new(move || {
+        let store = store.clone();
+        let trouble = calls.trouble().or_else(|| promises.trouble());
+        async move {
+            store.healthy().await?;
+            trouble.map_or(Ok(()), Err)
+        }
+    })
+}
+
 /// What is loaded at its first use takes longer than a caller should wait.
 fn warm_up() {
     let _ = PhoneNumber::parse("+78000000000", crate::domain::Region::default());
@@ -343,6 +349,12 @@ fn sip_settings(config: &Config) -> SipSettings {
             legs_max: limits.calls as usize,
             invites_per_second_max: limits.calls_per_second,
             invites_per_second_per_source_max: limits.calls_per_second_per_source,
+            // A call is three messages, and one more for what gets lost; some for all the rest.
+            messages_per_second_per_source_max: limits
+                .calls_per_second_per_source
+                .saturating_mul(4)
+                .saturating_add(1_000),
+            half_open_per_source_max: (limits.calls as usize / 8).max(1),
             connections_max: limits.connections as usize,
             ..sip::Limits::default()
         },

@@ -133,7 +133,7 @@ impl Watch {
         let jitter_ms = if self.jitters.is_empty() { 0.0 } else { sum / self.jitters.len() as f64 };
         let rtp = RtpCounters { jitter_ms, ..self.counters.rtp };
         let Counters { calls, promises, .. } = self.counters.clone();
-        Counters { calls, sip_responses, rtp, promises }
+        Counters { calls, sip_responses, rtp, promises, facts_waiting: 0 }
     }
 }
 

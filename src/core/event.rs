@@ -4,6 +4,7 @@
 //! ignored. A command that fails comes back as an event with the same id.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub enum Event {
         account: Option<Login>,
         /// A phone of an operator may be behind this call without having said so yet.
         is_near_phone: bool,
+        /// Where the call came from, unless it is a trunk or this machine: nobody vouches for the
+        /// caller's number.
+        stranger: Option<IpAddr>,
         /// The call takes the place of this leg.
         replaces: Option<LegId>,
     },

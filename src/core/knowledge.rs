@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::dialplan::plan::CallTo;
 use crate::domain::{CallerId, Customer, Language, Money, Order, Timestamp};
 use crate::speech::Value;
 
@@ -39,6 +40,8 @@ pub struct Knowledge {
     /// The fields of the event that the call is about.
     event: BTreeMap<String, String>,
     incident: Option<OpenIncident>,
+    /// The plan allows calls to the caller's number.
+    is_callable: bool,
     /// Something is owed to the customer.
     has_promise: bool,
     /// How long the caller waited in the line last.
@@ -80,6 +83,7 @@ impl Knowledge {
             variables: BTreeMap::new(),
             event: BTreeMap::new(),
             incident: None,
+            is_callable: false,
             has_promise: false,
             waited_ms: None,
         }
@@ -116,6 +120,7 @@ impl Knowledge {
             "orders.active" => count(customer?.orders.iter().filter(|o| o.is_active()).count()),
             "caller.known" => Some(Truth(self.caller.number().is_some())),
             "caller.anonymous" => Some(Truth(self.caller == CallerId::Anonymous)),
+            "caller.callable" => Some(Truth(self.is_callable)),
             "caller.number" => self.caller.number().map(|n| Text(n.as_str().to_owned())),
             "crm.available" => Some(Truth(self.crm_available)),
             "call.number" => Some(Text(self.dialled.clone())),
@@ -192,6 +197,11 @@ impl Knowledge {
     /// Whether something is owed to the caller.
     pub fn set_promise_open(&mut self, is_open: bool) {
         self.has_promise = is_open;
+    }
+
+    /// The numbers that the plan allows calls to.
+    pub fn set_call_to(&mut self, allowed: &CallTo) {
+        self.is_callable = self.caller.number().is_some_and(|number| allowed.allows(number));
     }
 
     /// How long the caller waited in the line.

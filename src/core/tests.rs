@@ -170,6 +170,7 @@ impl Scene {
             caller,
             account: None,
             is_near_phone: false,
+            stranger: None,
             replaces: None,
         });
     }

@@ -5,7 +5,7 @@ use sqlx::Row;
 use super::fields::{order_digits, order_key};
 use super::import::import_texts;
 use super::{Crm, CrmChange, CrmError, CrmWrite, Lookup, fields, sort_newest_first};
-use crate::database::{Pool, on_pool};
+use crate::database::{self, Pool, on_pool};
 use crate::domain::{Customer, Money, Order, PhoneNumber, Region, Timestamp};
 use crate::spreadsheet::Source;
 
@@ -55,12 +55,15 @@ macro_rules! order_of {
 #[derive(Clone, Debug)]
 pub struct EmbeddedCrm {
     pool: Pool,
+    /// For lookups: callers are known while the database takes no writes.
+    readers: Pool,
 }
 
 impl EmbeddedCrm {
     /// The tables must have been migrated.
     pub fn new(pool: Pool) -> Self {
-        Self { pool }
+        let readers = database::readers(&pool);
+        Self { pool, readers }
     }
 
     /// Whether there is neither a customer nor an order.
@@ -99,7 +102,7 @@ impl EmbeddedCrm {
         let orders_sql = "select * from orders where phone = $1 \
                           order by updated_ms is null, updated_ms desc, number desc limit $2";
         let phone = phone.as_str();
-        let (mut customers, mut orders) = on_pool!(&self.pool, |pool| {
+        let (mut customers, mut orders) = on_pool!(&self.readers, |pool| {
             let rows =
                 sqlx::query(customers_sql).bind(phone).bind(ROWS_MAX).fetch_all(pool).await?;
             let customers = rows
@@ -129,7 +132,7 @@ impl EmbeddedCrm {
             return Ok(None);
         }
         let sql = "select * from orders where number_key = $1 or number_digits = $2 limit $3";
-        let mut orders = on_pool!(&self.pool, |pool| {
+        let mut orders = on_pool!(&self.readers, |pool| {
             let query = sqlx::query(sql).bind(&key).bind(order_digits(number)).bind(ROWS_MAX);
             let rows = query.fetch_all(pool).await?;
             rows.iter().map(|row| Ok(order_of!(row))).collect::<Result<Vec<_>, sqlx::Error>>()?

@@ -13,7 +13,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::domain::{Customer, Order, PhoneNumber, Region, ShopEvent};
+use crate::domain::{Customer, Order, PhoneNumber, Region, ShopEvent, without_numbers};
 
 pub mod breaker;
 pub mod change;
@@ -70,26 +70,25 @@ pub enum CrmError {
 
 impl From<sqlx::Error> for CrmError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Failed(without_numbers(&error.to_string()))
+        Self::Failed(said_by(&error))
     }
 }
 
-/// Databases quote the value that they did not like, which may be a phone number: runs of five and
-/// more digits become dots.
-fn without_numbers(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut digits = String::new();
-    for c in text.chars().chain(['\n']) {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        masked.push_str(if digits.len() < 5 { &digits } else { "•••" });
-        digits.clear();
-        masked.push(if c == '\n' { ' ' } else { c });
-    }
-    masked.truncate(masked.trim_end().len());
-    masked
+/// An error without what it quotes: a value that the database did not like is a customer's. Names of
+/// tables and columns are kept.
+fn said_by(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // SQLSTATE class 22: data exceptions.
+    let quotes_values = code.is_some_and(|code| code.len() == 5 && code.starts_with("22"));
+    let text = error.to_string();
+    let text = if quotes_values { without_quotes(&text) } else { text };
+    without_numbers(&text).replace('\n', " ")
+}
+
+/// What stands between quotes becomes dots.
+fn without_quotes(text: &str) -> String {
+    let parts = text.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "•••" }).collect::<Vec<_>>().join("\"")
 }
 
 /// Newest first: by `updated`, orders without it last; then by number, the higher first.
@@ -103,10 +102,10 @@ mod tests {
     use crate::domain::Timestamp;
 
     #[test]
-    fn an_error_of_a_database_names_no_caller() {
+    fn an_error_of_a_database_quotes_no_customer() {
         assert_eq!(
-            without_numbers("invalid input syntax for type bigint: \"+79161112233\"\n(code 22)"),
-            "invalid input syntax for type bigint: \"+•••\" (code 22)"
+            without_quotes("invalid input syntax for type bigint: \"Анна\", \"a\""),
+            "invalid input syntax for type bigint: \"•••\", \"•••\""
         );
     }
 

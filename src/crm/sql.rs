@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -27,6 +28,8 @@ const POSTGRES_CONNECTIONS_MAX: u32 = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows that are looked at; a number with more is no customer's phone.
 const ROWS_MAX: usize = 100;
+/// A row that is longer is no customer's: what is known of one is spoken, and nobody listens that long.
+const ROW_BYTES_MAX: usize = 64 * 1024;
 /// Events that are looked at in one poll; of a query that finds more, the first ones.
 const EVENTS_MAX: usize = 10_000;
 
@@ -176,18 +179,30 @@ async fn ask_sqlite(
     if let Some(argument) = argument {
         query = query.bind(argument);
     }
-    let rows = query.fetch_all(connection).await?;
-    let cells = |row: &sqlx::sqlite::SqliteRow| {
-        row.columns()
-            .iter()
-            .filter_map(|column| {
-                // SQLite turns a value of any type into text.
-                let text: Option<String> = row.try_get_unchecked(column.ordinal()).ok()?;
-                Some((column.name().to_lowercase(), text?))
-            })
-            .collect()
-    };
-    Ok(rows.iter().take(rows_max).map(cells).collect())
+    let mut found = query.fetch(connection);
+    let mut rows = Vec::new();
+    while rows.len() < rows_max
+        && let Some(row) = found.try_next().await?
+    {
+        let texts = row.columns().iter().filter_map(|column| {
+            // SQLite turns a value of any type into text.
+            let text: Option<&str> = row.try_get_unchecked(column.ordinal()).ok()?;
+            Some((column.name(), text?))
+        });
+        bounded(texts.clone().map(|(_, text)| text.len()).sum())?;
+        rows.push(texts.map(|(name, text)| (name.to_lowercase(), text.to_owned())).collect());
+    }
+    Ok(rows)
+}
+
+/// An answer that is no answer is not read through.
+fn bounded(row_bytes: usize) -> Result<(), CrmError> {
+    if row_bytes <= ROW_BYTES_MAX {
+        return Ok(());
+    }
+    Err(CrmError::Failed(format!(
+        "a row of the answer has {row_bytes} bytes; {ROW_BYTES_MAX} are read"
+    )))
 }
 
 async fn ask_postgres(
@@ -203,7 +218,14 @@ async fn ask_postgres(
     if let Some(argument) = argument {
         query = query.bind(argument);
     }
-    let rows = query.fetch_all(pool).await?;
+    let mut found = query.fetch(pool);
+    let mut rows = Vec::new();
+    while rows.len() < rows_max
+        && let Some(row) = found.try_next().await?
+    {
+        bounded(row.len())?;
+        rows.push(row);
+    }
     let cells = |row: &String| -> Cells {
         let Ok(Value::Object(columns)) = serde_json::from_str(row) else { return Cells::new() };
         columns
@@ -218,7 +240,7 @@ async fn ask_postgres(
             })
             .collect()
     };
-    Ok(rows.iter().take(rows_max).map(cells).collect())
+    Ok(rows.iter().map(cells).collect())
 }
 
 fn customer_of(row: &Cells) -> Customer {

@@ -24,6 +24,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS_MAX: u32 = 4;
 const POSTGRES_CONNECTIONS_MAX: u32 = 10;
+/// Of those that only read, and never wait behind writes.
+const READERS_MAX: u32 = 4;
 
 /// The connections to the one database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -61,6 +63,37 @@ pub enum DatabaseError {
     TooMuch { max: usize },
     #[error("database: {0}")]
     Query(#[from] sqlx::Error),
+}
+
+impl DatabaseError {
+    /// Whether the same may succeed later: the database is locked, full or away.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Query(error) => !never_fits(error),
+            Self::NoFolder { .. }
+            | Self::IsFolder { .. }
+            | Self::CantOpen { .. }
+            | Self::Damaged { .. }
+            | Self::ReadOnly { .. }
+            | Self::FromTheFuture { .. }
+            | Self::Migration { .. }
+            | Self::TooMuch { .. } => false,
+        }
+    }
+}
+
+/// Whether the values are at fault, so that trying again is of no use: a constraint (SQLite 19, 20;
+/// SQLSTATE class 23), a value that the database refuses (class 22), or one too long (class 54).
+pub(crate) fn never_fits(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    match error.code() {
+        Some(code) if code.len() == 5 => {
+            ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+        }
+        Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 19 | 20)),
+        None => false,
+    }
 }
 
 /// Runs the same code on whichever pool there is; `begin` is the statement that starts a
@@ -102,6 +135,24 @@ pub async fn open(url: &DatabaseUrl) -> Result<Pool, DatabaseError> {
         migrate(&pool).await.map_err(|error| migration_error(url, error))?;
     }
     Ok(pool)
+}
+
+/// More connections to the same database for those who can't wait until writes are done: while somebody
+/// holds SQLite's write lock, each connection that is to write is busy for ten seconds.
+pub fn readers(pool: &Pool) -> Pool {
+    match pool {
+        Pool::Sqlite(pool) => {
+            let options = pool.connect_options().as_ref().clone();
+            let readers = SqlitePoolOptions::new().max_connections(READERS_MAX);
+            let readers = readers.acquire_timeout(ACQUIRE_TIMEOUT);
+            Pool::Sqlite(readers.connect_lazy_with(options.read_only(true)))
+        }
+        Pool::Postgres(pool) => {
+            let options = pool.connect_options().as_ref().clone();
+            let readers = PgPoolOptions::new().max_connections(READERS_MAX);
+            Pool::Postgres(readers.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options))
+        }
+    }
 }
 
 async fn migrate(pool: &Pool) -> Result<(), MigrateError> {

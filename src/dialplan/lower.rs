@@ -39,6 +39,7 @@ impl Lower<'_> {
             language: tree.language,
             timezone: tree.timezone.clone(),
             transfer_to: tree.transfer_to.clone(),
+            call_to: tree.call_to.clone(),
             hours: tree.hours.clone(),
             entries: tree.numbers.iter().map(|number| self.block(&number.body)).collect(),
             steps: steps.collect(),

@@ -51,6 +51,7 @@ pub const NAMES: &[(&str, Kind, &str)] = &[
     ("orders.active", Kind::Number, "how many of them are active"),
     ("caller.known", Kind::Flag, "the caller's number is known"),
     ("caller.anonymous", Kind::Flag, "the caller withheld the number"),
+    ("caller.callable", Kind::Flag, "the plan allows calls back to the caller's number"),
     ("caller.number", Kind::Digits, "the caller's number"),
     ("crm.available", Kind::Flag, "the last question to the CRM was answered"),
     ("call.number", Kind::Digits, "the number that was dialled"),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::expression::Condition;
 use super::finding::Span;
 use super::hours::Hours;
-use super::plan::{CallbackRules, Dialled, Group, Piece, Robot, Text, TransferTo};
+use super::plan::{CallTo, CallbackRules, Dialled, Group, Piece, Robot, Text, TransferTo};
 use super::syntax::Spanned;
 use super::waiting::Heard;
 use crate::domain::{Key, Language, PromiseKind};
@@ -19,6 +19,7 @@ pub struct ScriptTree {
     pub language: Language,
     pub timezone: TimeZone,
     pub transfer_to: TransferTo,
+    pub call_to: CallTo,
     pub hours: BTreeMap<String, Hours>,
     pub numbers: Vec<NumberTree>,
     pub steps: BTreeMap<String, StepTree>,

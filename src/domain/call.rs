@@ -208,3 +208,32 @@ pub enum CallFact {
     },
     Rtp(RtpStatistics),
 }
+
+impl CallFact {
+    /// The word by which it is stored: `looked-up`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Offered { .. } => "offered",
+            Self::Placed { .. } => "placed",
+            Self::NotReached { .. } => "not-reached",
+            Self::Answered => "answered",
+            Self::Step { .. } => "step",
+            Self::Said { .. } => "said",
+            Self::Key { .. } => "key",
+            Self::Entered { .. } => "entered",
+            Self::LookedUp { .. } => "looked-up",
+            Self::Queued { .. } => "queued",
+            Self::Decided(_) => "decided",
+            Self::NotTaken { .. } => "not-taken",
+            Self::Connected { .. } => "connected",
+            Self::LeftLine(_) => "left-line",
+            Self::Transferred { .. } => "transferred",
+            Self::Conversed(_) => "conversed",
+            Self::Asked { .. } => "asked",
+            Self::Recorded(_) => "recorded",
+            Self::Promised { .. } => "promised",
+            Self::Ended { .. } => "ended",
+            Self::Rtp(_) => "rtp",
+        }
+    }
+}

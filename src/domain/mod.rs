@@ -37,7 +37,7 @@ pub use decision::{Decision, Verdict};
 pub use ids::{CallId, LegId, LookupId, PlayId, PromiseId};
 pub use media::{Codec, Direction, EventPayload, Key, LocalMedia, MediaSession};
 pub use operator::{Attendance, Extension, Login, Operator, PhoneState, RingOutcome, Role};
-pub use phone::{CallerId, PhoneNumber, Pii, Region};
+pub use phone::{CallerId, PhoneNumber, Pii, Region, without_numbers};
 pub use promise::{
     About, Attempt, CallOutcome, DoNotCall, LinePlace, Promise, PromiseKind, PromiseState, Rating,
     ShopEvent,

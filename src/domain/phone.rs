@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
 use serde::{Deserialize, Serialize};
 
 /// A number in E.164: `+` and 7 to 15 digits. Made only by [`PhoneNumber::parse`].
@@ -81,6 +81,36 @@ impl PhoneNumber {
         parsed.is_ok_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
     }
 
+    /// Whether the country has given this number out. Countries that share a calling code are told
+    /// apart: `+7727…` is not of RU.
+    pub fn is_of(&self, region: Region) -> bool {
+        let country = PHONE_NUMBER_UTIL
+            .parse(&self.0, None)
+            .ok()
+            .and_then(|number| PHONE_NUMBER_UTIL.get_region_for_number(&number));
+        country == Some(region.country)
+    }
+
+    /// Whether a call costs what calls to people and shops cost: landlines, mobiles, telephones on
+    /// the internet, and numbers that are free. Not so premium and shared-cost numbers, pagers,
+    /// personal and company numbers, and such as no country has given out.
+    pub fn is_ordinary(&self) -> bool {
+        let kind = PHONE_NUMBER_UTIL
+            .parse(&self.0, None)
+            .ok()
+            .map(|number| PHONE_NUMBER_UTIL.get_number_type(&number));
+        matches!(
+            kind,
+            Some(
+                PhoneNumberType::FixedLine
+                    | PhoneNumberType::Mobile
+                    | PhoneNumberType::FixedLineOrMobile
+                    | PhoneNumberType::VoIP
+                    | PhoneNumberType::TollFree
+            )
+        )
+    }
+
     /// The digits that are dialled in a country: `89161112233` in RU, `810…` for abroad.
     pub fn as_dialled_in(&self, region: Region) -> String {
         let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect();
@@ -152,6 +182,26 @@ impl fmt::Debug for CallerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Pii(self).fmt(f)
     }
+}
+
+/// A text of somebody else's for the log, in which there may be telephone numbers: each digit of
+/// five and more in a row becomes a dot, so that what stands below it still does.
+pub fn without_numbers(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut digits = 0;
+    for c in text.chars().map(Some).chain([None]) {
+        if c.is_some_and(|c| c.is_ascii_digit()) {
+            digits += 1;
+        } else if digits >= 5 {
+            masked.truncate(masked.len() - digits);
+            masked.extend(std::iter::repeat_n('•', digits));
+            digits = 0;
+        } else {
+            digits = 0;
+        }
+        masked.extend(c);
+    }
+    masked
 }
 
 /// Something personal. Shows and logs only a mask: `+7916•••4567`, `a•••`.
@@ -235,10 +285,34 @@ mod tests {
     }
 
     #[test]
+    fn numbers_abroad_and_dear_ones_are_told_from_those_of_people_here() {
+        let number = |text| PhoneNumber::parse(text, Region::default()).unwrap();
+        let is_here = |text| (number(text).is_of(Region::default()), number(text).is_ordinary());
+        for text in ["+79161112233", "+74951112233", "+78003334455"] {
+            assert_eq!(is_here(text), (true, true), "{text}");
+        }
+        // Kazakhstan has the same calling code; the Caribbean and satellites are favourites.
+        for text in ["+77272223344", "+12125550123", "+18765551234", "+882161234567"] {
+            assert_eq!(is_here(text), (false, true), "{text}");
+        }
+        for text in ["+78095551234", "+70001112233", "+19005551234"] {
+            assert!(!number(text).is_ordinary(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_public_number_is_none() {
         for text in ["", "100", "anna", "+", "1'; drop table", "anonymous", "+7916\r\n1112233"] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_in_the_texts_of_others_are_masked() {
+        assert_eq!(
+            without_numbers("for bigint: \"+79161112233\"\n(code 2200), 12345"),
+            "for bigint: \"+•••••••••••\"\n(code 2200), •••••"
+        );
     }
 
     #[test]

@@ -60,6 +60,17 @@ impl PromiseKind {
         }
     }
 
+    /// Whether it comes of a call that anybody may make, in the name of any number.
+    pub fn is_asked_for(self) -> bool {
+        match self {
+            Self::CallbackOrdered
+            | Self::CallbackFromLine
+            | Self::CallbackMissed
+            | Self::CallbackAfterHours => true,
+            Self::CallbackLowRating | Self::Incident | Self::RatingCall | Self::Reminder => false,
+        }
+    }
+
     /// Whether a human must talk with the customer; else a robot does.
     pub fn is_human(self) -> bool {
         match self {

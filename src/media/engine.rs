@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use mio::{Poll, Waker};
+use mio::Poll;
 use tokio::sync::mpsc::Sender;
 
 use super::border::{MediaEvent, MediaSettings, Message, Monitoring, OpenError, Recording};
@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::ports::PortPool;
 use super::recorder::{self, RecorderDoor, Ticket};
 use super::sockets::{Sockets, address_for};
-use super::worker::{Command, Departure, WAKE, Worker};
+use super::worker::{Command, Departure, Wake, Worker};
 use crate::domain::{Language, LegId, LocalMedia, MediaSession, PlayId, RecordingId};
 
 /// Commands that may wait for one worker.
@@ -67,7 +67,7 @@ struct Desk {
 #[derive(Debug)]
 struct Door {
     commands: SyncSender<Command>,
-    waker: Arc<Waker>,
+    wake: Arc<Wake>,
 }
 
 impl MediaEngine {
@@ -85,8 +85,8 @@ impl MediaEngine {
         let mut plans = Vec::new();
         for _ in 0..settings.workers.max(1) {
             let (door, poll, commands) = Door::new()?;
+            plans.push((poll, commands, Arc::clone(&door.wake)));
             workers.push(door);
-            plans.push((poll, commands));
         }
         let (door, recorder) = recorder::start(clock, Outbox::new(events.clone()))?;
         let handle = MediaHandle(Arc::new(Shared {
@@ -104,10 +104,10 @@ impl MediaEngine {
             quiet_after_us: settings.quiet_after_ms.saturating_mul(1000),
             dead_after_us: settings.dead_after_ms.saturating_mul(1000),
         };
-        for (number, (poll, commands)) in plans.into_iter().enumerate() {
+        for (number, (poll, commands, wake)) in plans.into_iter().enumerate() {
             let outbox = Outbox::new(events.clone());
             let ports = Arc::clone(&ports);
-            let worker = Worker::new(poll, commands, clock, ports, limits, outbox);
+            let worker = Worker::new(poll, commands, wake, clock, ports, limits, outbox);
             let thread = std::thread::Builder::new().name(format!("media-{number}"));
             engine.threads.push(thread.spawn(move || worker.run())?);
         }
@@ -331,8 +331,8 @@ impl MediaHandle {
         };
         if to != from {
             let (sender, arrival) = sync_channel(1);
-            let waker = Arc::clone(&self.0.workers[to].waker);
-            let departure = Departure { leg: sender, waker };
+            let wake = Arc::clone(&self.0.workers[to].wake);
+            let departure = Departure { leg: sender, wake };
             self.0.workers[from].send(Command::Leave(guest, departure));
             self.0.workers[to].send(Command::Arrive(arrival));
             desk.homes.insert(guest, to);
@@ -384,18 +384,16 @@ impl MediaHandle {
 impl Door {
     fn new() -> io::Result<(Self, Poll, Receiver<Command>)> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let wake = Arc::new(Wake::new(poll.registry())?);
         let (commands, receiver) = sync_channel(COMMANDS_MAX);
-        Ok((Self { commands, waker }, poll, receiver))
+        Ok((Self { commands, wake }, poll, receiver))
     }
 
     /// Says whether the worker lives. Waits for room in the channel: a worker never waits for
     /// anybody, so that is a millisecond at most.
     fn send(&self, command: Command) -> bool {
         let sent = self.commands.send(command).is_ok();
-        if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a media worker can't be woken");
-        }
+        self.wake.wake();
         sent
     }
 }

@@ -58,13 +58,14 @@ impl FrameClock {
         ticks.rev().min_by_key(|&tick| self.slots[slot(tick)].len()).unwrap_or(latest)
     }
 
-    /// Milliseconds from `now_ms` until the next leg is due; `None` if there is none.
-    pub fn wait_ms(&self, now_ms: u64) -> Option<u64> {
+    /// The millisecond, of the engine's clock, in which the next leg is due; `None` if there is
+    /// none.
+    pub fn next_ms(&self) -> Option<u64> {
         if self.legs == 0 {
             return None;
         }
         let due = (self.next..).take(SLOTS).find(|&tick| !self.slots[slot(tick)].is_empty())?;
-        Some((due + self.behind).saturating_sub(now_ms))
+        Some(due + self.behind)
     }
 
     /// The next tick up to `now_ms` in which legs are due; they are moved to `batch`, which must be
@@ -124,10 +125,10 @@ mod tests {
         run(&mut clock, 1000);
         clock.insert(1010, 1);
         assert_eq!(run(&mut clock, 1009), []);
-        assert_eq!(clock.wait_ms(1009), Some(1));
+        assert_eq!(clock.next_ms(), Some(1010));
         assert_eq!(run(&mut clock, 1013), [(1010, 1)]);
         assert_eq!(run(&mut clock, 1055), [(1030, 1), (1050, 1)]);
-        assert_eq!(clock.wait_ms(1055), Some(15));
+        assert_eq!(clock.next_ms(), Some(1070));
     }
 
     #[test]
@@ -137,7 +138,7 @@ mod tests {
         clock.insert(1020, 1);
         let ran = run(&mut clock, 6000);
         assert_eq!(ran.len(), 6, "{ran:?}");
-        assert_eq!(clock.wait_ms(6000), Some(20));
+        assert_eq!(clock.next_ms(), Some(6020));
         assert_eq!(run(&mut clock, 6100).len(), 5);
     }
 
@@ -145,7 +146,7 @@ mod tests {
     fn an_idle_clock_has_nothing_to_catch_up() {
         let mut clock = FrameClock::new();
         run(&mut clock, 1_000_000);
-        assert_eq!((clock.now(), clock.wait_ms(1_000_000)), (1_000_000, None));
+        assert_eq!((clock.now(), clock.next_ms()), (1_000_000, None));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::relay::{Content, Relay, Speech};
 use super::rtcp::{self, HeardFigures};
 use super::sender::Sender;
 use super::sockets::Sockets;
-use super::source::Source;
+use super::source::{Evidence, Source};
 use super::tones::Tones;
 use crate::domain::{Direction, Key, KeySource, LegId, MediaSession, PlayId, RtpStatistics};
 
@@ -34,9 +34,6 @@ const COMFORT_NOISE: u8 = 13;
 
 /// How often it is said that a peer is still quiet.
 const QUIET_AGAIN_US: u64 = 4_000_000;
-
-/// Packets in a row by which a peer is believed to be elsewhere than it said: 40 ms.
-const PROBATION: u8 = 2;
 
 /// What is handed from the opener to the worker.
 #[derive(Debug)]
@@ -100,9 +97,8 @@ impl Leg {
             port: open.port,
             due: None,
             session: None,
-            far: Source::new(open.signalling, PROBATION),
-            // Reports are rare, and only reports follow.
-            far_rtcp: Source::new(open.signalling, 1),
+            far: Source::new(open.signalling),
+            far_rtcp: Source::new(open.signalling),
             playlist: Playlist::default(),
             partner: None,
             relay: Relay::default(),
@@ -277,12 +273,18 @@ impl Leg {
         };
         let content = content(&packet, session);
         let receives = session.direction.receives();
-        if !self.far.admits(from, content.is_some()) {
+        let (ssrc, sequence) = (packet.ssrc, packet.sequence);
+        let evidence = content.map_or(Evidence::None, |_| Evidence::Stream { ssrc, sequence });
+        if !self.far.admits(from, evidence, now_us) {
             self.refused += 1;
             return None;
         }
+        // Somebody else who writes our peer's address on the envelope.
+        let Some(order) = self.reception.on_packet(ssrc, sequence, now_us) else {
+            self.refused += 1;
+            return None;
+        };
         self.note_heard(now_us);
-        let order = self.reception.on_packet(packet.ssrc, packet.sequence);
         if order == Order::Restart {
             self.events = EventReceiver::default();
         }
@@ -303,7 +305,11 @@ impl Leg {
             self.refused += 1;
             return;
         };
-        if !self.far_rtcp.admits(from, true) {
+        let names_stream = self.reception.ssrc().is_some_and(|ssrc| heard.ssrc == Some(ssrc));
+        // Reports move only together with what they report on.
+        let moves = names_stream && self.far.has_moved();
+        let evidence = if moves { Evidence::NamesStream } else { Evidence::None };
+        if !self.far_rtcp.admits(from, evidence, now_us) {
             self.refused += 1;
             return;
         }

@@ -412,8 +412,13 @@ fn the_stream_follows_a_peer_whose_port_was_changed_on_the_way() {
     phone.hear();
     let behind_nat = socket("127.0.0.1".parse().unwrap());
     let named = std::mem::replace(&mut phone.rtp, behind_nat);
-    phone.say(&[Codec::Pcma.silence(); 640]);
-    phone.hear();
+    // At about the pace of speech: half a second of it is needed.
+    phone.rtp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let is_followed = (0..200).any(|_| {
+        phone.say(&[Codec::Pcma.silence(); 160]);
+        phone.rtp.recv(&mut [0; 512]).is_ok()
+    });
+    assert!(is_followed);
     // Until a new agreement names the address anew.
     let elsewhere = socket("127.0.0.1".parse().unwrap());
     phone.session.remote_rtp = elsewhere.local_addr().unwrap();

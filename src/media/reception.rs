@@ -1,9 +1,16 @@
 //! What the stream from the peer looks like: loss (RFC 3550 §A.1, §A.3) and jitter (§A.8). Pure.
+//!
+//! One source is heard at a time. Another one is let in when the first has been quiet for
+//! [`TURN_US`]: a peer that changes its SSRC loses a packet by that, and somebody who writes the
+//! peer's address on packets of their own is not heard between the peer's. If one gets in while the
+//! peer is quiet, the peer takes its place back with its next packet.
 
 /// A larger step forward in sequence numbers is a restart of the sender (§A.1).
 const DROPOUT_MAX: u16 = 3_000;
 /// A packet so much too late is still of the same run (§A.1).
 pub(super) const MISORDER_MAX: u16 = 100;
+/// A source that is quiet for so long has made room for another one.
+const TURN_US: u64 = 35_000;
 
 /// How a packet relates to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +34,37 @@ struct Run {
     newest: u64,
     /// The sequence number that would confirm a leap.
     leap_next: Option<u16>,
+    /// Which of the newest came: the lowest bit is the newest, the next one that before it.
+    came: u128,
+}
+
+impl Run {
+    fn from(ssrc: u32, sequence: u16) -> Self {
+        let first = u64::from(sequence);
+        Self { ssrc, first, newest: first, leap_next: None, came: 1 }
+    }
+
+    /// By how much the sequence number is ahead of the newest.
+    fn step(&self, sequence: u16) -> u16 {
+        sequence.wrapping_sub((self.newest & 0xFFFF) as u16)
+    }
+
+    /// Whether the packet behind the newest by so many came for the first time.
+    fn is_new(&mut self, behind: u16) -> bool {
+        let bit = 1_u128.checked_shl(u32::from(behind)).unwrap_or(0);
+        let is_new = self.came & bit == 0;
+        self.came |= bit;
+        is_new
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Reception {
     run: Option<Run>,
+    /// The run that another source has taken the place of in a pause.
+    before: Option<Run>,
+    heard_us: u64,
+    /// Without repetitions.
     received: u64,
     /// Packets expected in the runs before.
     expected_before: u64,
@@ -54,27 +87,56 @@ pub(super) struct ReceptionFigures {
 }
 
 impl Reception {
-    /// Counts a packet.
-    pub fn on_packet(&mut self, ssrc: u32, sequence: u16) -> Order {
-        let Some(run) = self.run.as_mut().filter(|run| run.ssrc == ssrc) else {
-            return self.restart(ssrc, sequence);
+    /// Counts a packet. `None`: it is of another source than the one that is heard.
+    pub fn on_packet(&mut self, ssrc: u32, sequence: u16, now_us: u64) -> Option<Order> {
+        let quiet_us = now_us.saturating_sub(self.heard_us);
+        let order = match self.run {
+            None => self.restart(ssrc, sequence),
+            Some(run) if run.ssrc == ssrc => self.go_on(run, sequence),
+            Some(_) if self.is_back(ssrc, sequence) => {
+                self.before = None;
+                self.restart(ssrc, sequence)
+            }
+            Some(run) if quiet_us >= TURN_US => {
+                self.before = Some(run);
+                self.restart(ssrc, sequence)
+            }
+            Some(_) => return None,
         };
-        let newest = (run.newest & 0xFFFF) as u16;
-        let step = sequence.wrapping_sub(newest);
+        self.heard_us = now_us;
+        Some(order)
+    }
+
+    /// The next packet of the source that is heard.
+    fn go_on(&mut self, mut run: Run, sequence: u16) -> Order {
+        let step = run.step(sequence);
         let order = if step == 0 || step > u16::MAX - MISORDER_MAX {
+            self.received += u64::from(run.is_new(step.wrapping_neg()));
             Order::Late
         } else if step < DROPOUT_MAX {
             run.newest += u64::from(step);
+            run.came = run.came.checked_shl(u32::from(step)).unwrap_or(0) | 1;
             run.leap_next = None;
+            self.received += 1;
             Order::Next { lost: step - 1 }
         } else if run.leap_next == Some(sequence) {
-            return self.restart(ssrc, sequence);
+            return self.restart(run.ssrc, sequence);
         } else {
             run.leap_next = Some(sequence.wrapping_add(1));
-            return Order::Leap;
+            Order::Leap
         };
-        self.received += 1;
+        self.run = Some(run);
         order
+    }
+
+    /// Whether this is the source that was heard before another one came in.
+    fn is_back(&self, ssrc: u32, sequence: u16) -> bool {
+        self.before.is_some_and(|run| run.ssrc == ssrc && run.step(sequence) < DROPOUT_MAX)
+    }
+
+    /// The source that is heard.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.run.map(|run| run.ssrc)
     }
 
     /// Takes the arrival of an audio packet into the jitter. Not for telephone events: their
@@ -127,8 +189,7 @@ impl Reception {
 
     fn restart(&mut self, ssrc: u32, sequence: u16) -> Order {
         self.expected_before = self.expected();
-        let first = u64::from(sequence);
-        self.run = Some(Run { ssrc, first, newest: first, leap_next: None });
+        self.run = Some(Run::from(ssrc, sequence));
         self.received += 1;
         self.transit = None;
         Order::Restart
@@ -141,7 +202,7 @@ mod tests {
 
     fn receive(reception: &mut Reception, sequences: impl IntoIterator<Item = u16>) {
         for sequence in sequences {
-            reception.on_packet(1, sequence);
+            reception.on_packet(1, sequence, 0);
         }
     }
 
@@ -154,25 +215,50 @@ mod tests {
     }
 
     #[test]
-    fn repeated_packets_never_make_the_loss_negative() {
+    fn repeated_packets_make_up_for_no_lost_ones() {
         let mut reception = Reception::default();
-        receive(&mut reception, [1, 1, 1, 2]);
-        assert_eq!(reception.lost(), 0);
+        receive(&mut reception, [1, 1, 1, 2, 5, 4, 4, 5, 1, 2]);
+        assert_eq!((reception.received(), reception.lost()), (4, 1));
+        receive(&mut reception, [400, 301, 301, 400]);
+        assert_eq!((reception.received(), reception.lost()), (6, 394));
     }
 
     #[test]
     fn order_is_told_for_each_packet() {
         let mut reception = Reception::default();
-        assert_eq!(reception.on_packet(1, 10), Order::Restart);
-        assert_eq!(reception.on_packet(1, 11), Order::Next { lost: 0 });
-        assert_eq!(reception.on_packet(1, 14), Order::Next { lost: 2 });
-        assert_eq!(reception.on_packet(1, 13), Order::Late);
-        assert_eq!(reception.on_packet(1, 14), Order::Late);
-        assert_eq!(reception.on_packet(1, 40_000), Order::Leap);
-        assert_eq!(reception.on_packet(1, 15), Order::Next { lost: 0 });
-        assert_eq!(reception.on_packet(1, 40_000), Order::Leap);
-        assert_eq!(reception.on_packet(1, 40_001), Order::Restart);
-        assert_eq!(reception.on_packet(2, 7), Order::Restart);
+        let mut order = |sequence| reception.on_packet(1, sequence, 0).unwrap();
+        assert_eq!(order(10), Order::Restart);
+        assert_eq!(order(11), Order::Next { lost: 0 });
+        assert_eq!(order(14), Order::Next { lost: 2 });
+        assert_eq!(order(13), Order::Late);
+        assert_eq!(order(14), Order::Late);
+        assert_eq!(order(40_000), Order::Leap);
+        assert_eq!(order(15), Order::Next { lost: 0 });
+        assert_eq!(order(40_000), Order::Leap);
+        assert_eq!(order(40_001), Order::Restart);
+    }
+
+    #[test]
+    fn a_source_that_changes_is_followed_when_the_first_has_gone_quiet() {
+        let mut reception = Reception::default();
+        let mut hears =
+            |ssrc, sequence, ms: u64| reception.on_packet(ssrc, sequence, ms * 1_000).is_some();
+        assert!(hears(1, 10, 0) && hears(1, 11, 20));
+        assert!(!hears(2, 500, 40)); // one packet is lost by that
+        assert!(hears(2, 501, 60) && hears(2, 502, 80));
+        assert!(!hears(3, 7, 81) && hears(2, 503, 100));
+        assert_eq!(reception.ssrc(), Some(2));
+    }
+
+    #[test]
+    fn somebody_who_speaks_in_a_pause_is_cut_off_by_the_peer() {
+        let mut reception = Reception::default();
+        let mut hears =
+            |ssrc, sequence, ms: u64| reception.on_packet(ssrc, sequence, ms * 1_000).is_some();
+        assert!(hears(1, 10, 0));
+        assert!((100..200_u16).all(|n| hears(2, n, n.into()))); // a thousand packets a second
+        assert!(hears(1, 11, 200) && !hears(2, 200, 201) && hears(1, 12, 220));
+        assert!(!hears(2, 201, 221));
     }
 
     #[test]

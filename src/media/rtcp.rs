@@ -18,6 +18,7 @@ const INTERVAL_US: f64 = 5_000_000.0;
 const COMPENSATION: f64 = std::f64::consts::E - 1.5;
 
 const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
 /// SR, RR, SDES, BYE, APP, RTPFB, PSFB, XR.
 const PACKET_TYPES: std::ops::RangeInclusive<u8> = 200..=207;
 
@@ -103,6 +104,8 @@ fn report_block(heard: HeardFigures) -> ReceptionReport {
 pub(crate) struct Heard {
     /// The NTP time of its sender report.
     pub sender_report_ntp: Option<u64>,
+    /// Whose report it is.
+    pub ssrc: Option<u32>,
 }
 
 /// Reads a compound packet; `None` if it is none: its parts must fill the datagram exactly
@@ -118,6 +121,9 @@ pub(crate) fn read(datagram: &[u8]) -> Option<Heard> {
             return None;
         }
         let (body, after) = body.split_at_checked(length)?;
+        if matches!(packet_type, SENDER_REPORT | RECEIVER_REPORT) {
+            heard.ssrc = Some(u32::from_be_bytes(*body.first_chunk::<4>()?));
+        }
         if packet_type == SENDER_REPORT {
             let ntp = body.get(4..12)?.first_chunk::<8>()?;
             heard.sender_report_ntp = Some(u64::from_be_bytes(*ntp));
@@ -158,14 +164,17 @@ mod tests {
         assert_eq!(report.reports[0].total_lost, 0x7F_FFFF);
         assert!(packets[1].as_any().is::<SourceDescription>());
         assert_eq!(packets[2].as_any().downcast_ref::<Goodbye>().unwrap().sources, [9]);
-        assert_eq!(read(&bytes), Some(Heard { sender_report_ntp: Some(0x0123_4567_89AB_CDEF) }));
+        assert_eq!(
+            read(&bytes),
+            Some(Heard { sender_report_ntp: Some(0x0123_4567_89AB_CDEF), ssrc: Some(9) })
+        );
     }
 
     #[test]
     fn a_silent_leg_sends_receiver_reports() {
         let bytes = compound(9, "name", None, None, false);
         assert_eq!(bytes[1], 201);
-        assert_eq!(read(&bytes), Some(Heard::default()));
+        assert_eq!(read(&bytes), Some(Heard { sender_report_ntp: None, ssrc: Some(9) }));
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub(super) fn address_for(peer: IpAddr, ours: IpAddr, local: IpAddr) -> IpAddr {
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    // Whatever the system can do at once is asked for at once: a call opens two of these.
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     // Marking is a wish: a system that refuses it sends all the same.
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -50,7 +52,6 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     } else {
         let _ = socket.set_tos_v4(EXPEDITED);
     }
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(UdpSocket::from_std(socket.into()))
 }

@@ -2,20 +2,35 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+/// Packets in a row by which a peer behind a NAT is believed: 40 ms of speech.
+const BEHIND_NAT_PACKETS: u16 = 2;
+/// A peer that should need no other port is believed there after speech of this length,
+const OTHER_PORT_US: u64 = 500_000;
+/// in at least so many packets,
+const OTHER_PORT_PACKETS: u16 = 8;
+/// which come no faster than speech does: no packet is shorter than 10 ms, but some come together.
+const PACKET_MIN_US: u64 = 8_000;
+const TOGETHER_MAX: u64 = 8;
+/// So many packets may be missing where a row goes on.
+const MISSING_MAX: u16 = 10;
+
 /// The far end of one stream.
 ///
 /// Packets go to the negotiated address until the peer is heard; from then on to where it was
 /// heard, because a NAT may have changed the port. A packet from the negotiated address itself
-/// locks at once and for good. Before that, another source may be the peer behind a NAT: one with
-/// the negotiated IP address, or with that of the signalling, whatever the port: phones with several
-/// addresses, or behind a NAT, name one and send from another. It is believed after some packets
-/// in a row, so that a stray one steers nothing, and until the negotiated address is heard after
-/// all. Nobody else is ever heard. A new negotiated address opens the lock again.
+/// locks at once and for good. Before that, another source may be the peer:
+///
+/// - With the address of the signalling, if another one was negotiated: a phone behind a NAT, or
+///   with several addresses, names one and sends from another. Two packets in a row are enough.
+/// - With the negotiated address and another port. Few peers need that, and it is what somebody
+///   who tries all ports looks like; only half a second of speech at its own pace is believed.
+///
+/// Either is believed until the negotiated address is heard after all. Nobody else is ever heard,
+/// and nothing is ever sent to anybody else: who sends to a port gets no audio for it ("RTP bleed",
+/// CVE-2017-14099). A new negotiated address opens the lock again.
 #[derive(Debug)]
 pub(super) struct Source {
     signalling: IpAddr,
-    /// Packets in a row after which another port than the negotiated one is believed.
-    probation: u8,
     negotiated: Option<SocketAddr>,
     lock: Lock,
 }
@@ -23,22 +38,62 @@ pub(super) struct Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lock {
     Open,
-    /// So many packets in a row came from there.
-    Candidate(SocketAddr, u8),
-    /// The peer behind a NAT, as far as we can tell.
+    /// This may be the peer.
+    Candidate(Row),
+    /// The peer at another address than the negotiated one, as far as we can tell.
     Believed(SocketAddr),
     /// The negotiated address.
     Certain(SocketAddr),
 }
 
-impl Source {
-    pub fn new(signalling: IpAddr, probation: u8) -> Self {
-        Self {
-            signalling: signalling.to_canonical(),
-            probation,
-            negotiated: None,
-            lock: Lock::Open,
+/// What speaks for a packet's being the peer's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// It holds nothing that was agreed on. From the negotiated address it is a sign of life.
+    None,
+    /// It is a packet of a stream as agreed on.
+    Stream { ssrc: u32, sequence: u16 },
+    /// It is a report on a stream that is heard from elsewhere than was negotiated, and names it.
+    NamesStream,
+}
+
+/// Packets of one stream from one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    source: SocketAddr,
+    ssrc: u32,
+    newest: u16,
+    packets: u16,
+    since_us: u64,
+}
+
+impl Row {
+    fn begin(source: SocketAddr, ssrc: u32, sequence: u16, now_us: u64) -> Self {
+        Self { source, ssrc, newest: sequence, packets: 1, since_us: now_us }
+    }
+
+    /// Whether the packet goes on with the row, which takes it in.
+    fn takes(&mut self, source: SocketAddr, ssrc: u32, sequence: u16) -> bool {
+        let step = sequence.wrapping_sub(self.newest);
+        let goes_on = self.source == source && self.ssrc == ssrc && step <= MISSING_MAX + 1;
+        if goes_on && step > 0 {
+            self.newest = sequence;
+            self.packets = self.packets.saturating_add(1);
         }
+        goes_on
+    }
+
+    fn is_speech(&self, now_us: u64) -> bool {
+        let lasted_us = now_us.saturating_sub(self.since_us);
+        lasted_us >= OTHER_PORT_US
+            && self.packets >= OTHER_PORT_PACKETS
+            && u64::from(self.packets) <= lasted_us / PACKET_MIN_US + TOGETHER_MAX
+    }
+}
+
+impl Source {
+    pub fn new(signalling: IpAddr) -> Self {
+        Self { signalling: signalling.to_canonical(), negotiated: None, lock: Lock::Open }
     }
 
     /// Takes over where the signalling comes from, if that is not known yet: a phone that was
@@ -61,50 +116,82 @@ impl Source {
         true
     }
 
-    /// Whether a packet from there is heard. Only a `credible` one, with content as agreed, locks;
-    /// any other is at least a sign of life if it comes from the negotiated address.
-    pub fn admits(&mut self, source: SocketAddr, credible: bool) -> bool {
+    /// Whether a packet from there is heard. Only one with `evidence` locks.
+    pub fn admits(&mut self, source: SocketAddr, evidence: Evidence, now_us: u64) -> bool {
         match self.lock {
             Lock::Certain(peer) => return peer == source,
             Lock::Believed(peer) if peer == source => return true,
-            Lock::Open | Lock::Candidate(..) | Lock::Believed(_) => {}
+            Lock::Open | Lock::Candidate(_) | Lock::Believed(_) => {}
         }
-        let is_negotiated = self.negotiated.is_some_and(|peer| is_same(peer, source));
-        if !credible {
-            return is_negotiated;
-        }
-        if is_negotiated {
-            self.lock = Lock::Certain(source);
+        if self.negotiated.is_some_and(|peer| is_same(peer, source)) {
+            if evidence != Evidence::None {
+                self.lock = Lock::Certain(source);
+            }
             return true;
         }
-        if matches!(self.lock, Lock::Believed(_)) || !self.may_be_peer(source.ip()) {
+        if matches!(self.lock, Lock::Believed(_)) {
             return false;
         }
-        let in_row = match self.lock {
-            Lock::Candidate(candidate, count) if candidate == source => count + 1,
-            Lock::Open | Lock::Candidate(..) | Lock::Believed(_) | Lock::Certain(_) => 1,
+        let believed = match (self.kinship(source.ip()), evidence) {
+            (Kinship::Stranger, _) | (_, Evidence::None) => return false,
+            (Kinship::Signalling | Kinship::OtherPort, Evidence::NamesStream) => true,
+            (Kinship::Signalling, Evidence::Stream { ssrc, sequence }) => {
+                self.row(source, ssrc, sequence, now_us).packets >= BEHIND_NAT_PACKETS
+            }
+            (Kinship::OtherPort, Evidence::Stream { ssrc, sequence }) => {
+                self.row(source, ssrc, sequence, now_us).is_speech(now_us)
+            }
         };
-        let believed = in_row >= self.probation;
-        self.lock = if believed { Lock::Believed(source) } else { Lock::Candidate(source, in_row) };
+        if believed {
+            self.lock = Lock::Believed(source);
+        }
         believed
+    }
+
+    /// Whether the peer is heard from elsewhere than was negotiated.
+    pub fn has_moved(&self) -> bool {
+        matches!(self.lock, Lock::Believed(_))
     }
 
     /// Where our packets go; `None` as long as the peer is nowhere.
     pub fn target(&self) -> Option<SocketAddr> {
         match self.lock {
             Lock::Believed(peer) | Lock::Certain(peer) => Some(peer),
-            Lock::Open | Lock::Candidate(..) => self.negotiated.filter(|peer| !is_nowhere(*peer)),
+            Lock::Open | Lock::Candidate(_) => self.negotiated.filter(|peer| !is_nowhere(*peer)),
         }
     }
 
-    fn may_be_peer(&self, ip: IpAddr) -> bool {
-        let Some(negotiated) = self.negotiated else {
-            return false;
-        };
-        let ip = ip.to_canonical();
-        // An unspecified address of the signalling is nobody's.
-        ip == negotiated.ip() || ip == self.signalling
+    /// The row that this packet goes on with, or begins.
+    fn row(&mut self, source: SocketAddr, ssrc: u32, sequence: u16, now_us: u64) -> Row {
+        if let Lock::Candidate(row) = &mut self.lock
+            && row.takes(source, ssrc, sequence)
+        {
+            return *row;
+        }
+        let row = Row::begin(source, ssrc, sequence, now_us);
+        self.lock = Lock::Candidate(row);
+        row
     }
+
+    fn kinship(&self, ip: IpAddr) -> Kinship {
+        let ip = ip.to_canonical();
+        match self.negotiated {
+            Some(negotiated) if negotiated.ip() == ip => Kinship::OtherPort,
+            // An unspecified address of the signalling is nobody's.
+            Some(_) if self.signalling == ip => Kinship::Signalling,
+            Some(_) | None => Kinship::Stranger,
+        }
+    }
+}
+
+/// What an address that was not negotiated has to do with the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kinship {
+    /// The peer's signalling comes from there; something else was negotiated.
+    Signalling,
+    /// The negotiated address, but for the port.
+    OtherPort,
+    Stranger,
 }
 
 fn is_nowhere(address: SocketAddr) -> bool {
@@ -120,96 +207,144 @@ fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
 mod tests {
     use super::*;
 
+    /// 40 ms, and a second.
+    const SHORT: usize = 2;
+    const LONG: usize = 50;
+
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
 
     fn source(signalling: &str, negotiated: &str) -> Source {
-        let mut source = Source::new(signalling.parse().unwrap(), 3);
+        let mut source = Source::new(signalling.parse().unwrap());
         source.negotiate(at(negotiated));
         source
     }
 
-    /// Whether the last of so many packets in a row is heard.
+    /// Whether the last of so many packets of one stream is heard.
     fn hears(source: &mut Source, from: &str, packets: usize) -> bool {
-        let mut heard = false;
-        (0..packets).for_each(|_| heard = source.admits(at(from), true));
-        heard
+        hears_every(source, from, packets, 20_000)
+    }
+
+    fn hears_every(source: &mut Source, from: &str, packets: usize, every_us: u64) -> bool {
+        let packet = |n: u16| Evidence::Stream { ssrc: 7, sequence: 65_530_u16.wrapping_add(n) };
+        let sent = (0..packets).map(|n| (n as u16, n as u64 * every_us));
+        sent.fold(false, |_, (n, now_us)| source.admits(at(from), packet(n), now_us))
     }
 
     #[test]
     fn packets_go_where_the_peer_said_until_it_is_heard_elsewhere() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
         assert_eq!(source.target(), Some(at("192.0.2.1:4000")));
-        assert!(hears(&mut source, "192.0.2.1:5555", 3)); // a NAT changed the port
+        assert!(hears(&mut source, "192.0.2.1:5555", LONG)); // a NAT changed the port
         assert_eq!(source.target(), Some(at("192.0.2.1:5555")));
-        assert!(!hears(&mut source, "192.0.2.1:6666", 9));
+        assert!(!hears(&mut source, "192.0.2.1:6666", LONG));
     }
 
     #[test]
     fn a_stray_packet_steers_nothing() {
+        let mut source = source("198.51.100.7", "10.0.0.5:4000");
+        assert!(!hears(&mut source, "198.51.100.7:5555", 1));
+        assert!(!hears(&mut source, "198.51.100.7:6666", 1));
+        assert!(!hears(&mut source, "198.51.100.7:5555", 1));
+        assert_eq!(source.target(), Some(at("10.0.0.5:4000")));
+    }
+
+    #[test]
+    fn who_tries_all_ports_of_a_silent_peer_gets_nothing_even_with_its_address() {
+        let mut silent = source("192.0.2.1", "192.0.2.1:4000");
+        // Some packets, many at once, and the same one for a minute.
+        assert!(!hears(&mut silent, "192.0.2.1:5555", 20));
+        assert!(!hears_every(&mut silent, "192.0.2.1:5555", 2_000, 500));
+        let again = Evidence::Stream { ssrc: 9, sequence: 1 };
+        assert!((0..3_000).all(|n| !silent.admits(at("192.0.2.1:5555"), again, n * 20_000)));
+        // Streams that leap, as when one counter serves all ports.
+        let leaps = |n: u16| Evidence::Stream { ssrc: 9, sequence: n.wrapping_mul(400) };
+        assert!(
+            (0..3_000)
+                .all(|n| { !silent.admits(at("192.0.2.1:5555"), leaps(n), u64::from(n) * 20_000) })
+        );
+        assert_eq!(silent.target(), Some(at("192.0.2.1:4000")));
+    }
+
+    #[test]
+    fn speech_from_another_port_is_believed_though_some_of_it_is_lost() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
-        assert!(!hears(&mut source, "192.0.2.1:5555", 2));
-        assert!(!hears(&mut source, "192.0.2.1:6666", 1));
-        assert!(!hears(&mut source, "192.0.2.1:5555", 2));
-        assert_eq!(source.target(), Some(at("192.0.2.1:4000")));
+        let packets = (0..50_u16).filter(|n| n % 5 != 0);
+        let heard = packets.map(|n| {
+            let evidence = Evidence::Stream { ssrc: 7, sequence: n };
+            source.admits(at("192.0.2.1:5555"), evidence, u64::from(n) * 20_000)
+        });
+        assert!(heard.last().unwrap());
     }
 
     #[test]
     fn the_negotiated_address_is_heard_at_once_and_takes_precedence() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
-        assert!(hears(&mut source, "192.0.2.1:5555", 3));
+        assert!(hears(&mut source, "192.0.2.1:5555", LONG));
         assert!(hears(&mut source, "192.0.2.1:4000", 1));
         assert_eq!(source.target(), Some(at("192.0.2.1:4000")));
-        assert!(!hears(&mut source, "192.0.2.1:5555", 9));
+        assert!(!hears(&mut source, "192.0.2.1:5555", LONG));
     }
 
     #[test]
     fn a_stranger_neither_locks_nor_is_heard() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
-        assert!(!hears(&mut source, "203.0.113.9:4000", 9));
+        assert!(!hears(&mut source, "203.0.113.9:4000", LONG));
         assert!(hears(&mut source, "192.0.2.1:4000", 1));
-        assert!(!hears(&mut source, "203.0.113.9:4000", 9));
+        assert!(!hears(&mut source, "203.0.113.9:4000", LONG));
         assert_eq!(source.target(), Some(at("192.0.2.1:4000")));
     }
 
     #[test]
     fn what_was_not_agreed_on_does_not_lock() {
-        let mut source = source("192.0.2.1", "192.0.2.1:4000");
-        (0..9).for_each(|_| assert!(!source.admits(at("192.0.2.1:5555"), false)));
+        let mut source = source("198.51.100.7", "192.0.2.1:4000");
+        for from in ["192.0.2.1:5555", "198.51.100.7:4000"] {
+            assert!((0..99).all(|n| !source.admits(at(from), Evidence::None, n * 20_000)));
+        }
         assert_eq!(source.target(), Some(at("192.0.2.1:4000")));
     }
 
     #[test]
     fn whatever_comes_from_the_negotiated_address_is_a_sign_of_life() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
-        assert!(source.admits(at("192.0.2.1:4000"), false));
+        assert!(source.admits(at("192.0.2.1:4000"), Evidence::None, 0));
         assert_eq!(source.lock, Lock::Open);
+    }
+
+    #[test]
+    fn a_report_is_followed_only_if_it_names_the_stream() {
+        let mut source = source("192.0.2.1", "192.0.2.1:4001");
+        assert!(!source.admits(at("192.0.2.1:5555"), Evidence::None, 0));
+        assert!(!source.admits(at("203.0.113.9:4001"), Evidence::NamesStream, 0));
+        assert!(source.admits(at("192.0.2.1:5555"), Evidence::NamesStream, 0));
+        assert_eq!(source.target(), Some(at("192.0.2.1:5555")));
     }
 
     #[test]
     fn a_peer_behind_a_nat_is_believed_at_the_address_of_its_signalling() {
         for private in ["10.0.0.5:4000", "100.64.3.3:4000", "0.0.0.0:4000", "192.168.1.2:4000"] {
             let mut source = source("198.51.100.7", private);
-            assert!(!hears(&mut source, "203.0.113.9:4000", 9), "{private}");
-            assert!(hears(&mut source, "198.51.100.7:61000", 3), "{private}");
+            assert!(!hears(&mut source, "203.0.113.9:4000", LONG), "{private}");
+            assert!(hears(&mut source, "198.51.100.7:61000", SHORT), "{private}");
             assert_eq!(source.target(), Some(at("198.51.100.7:61000")));
         }
         // A phone with several addresses.
-        assert!(hears(&mut source("198.51.100.7", "192.0.2.1:4000"), "198.51.100.7:4000", 3));
+        let mut several = source("198.51.100.7", "192.0.2.1:4000");
+        assert!(hears(&mut several, "198.51.100.7:4000", SHORT));
     }
 
     #[test]
     fn only_a_new_address_opens_the_lock() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
-        assert!(hears(&mut source, "192.0.2.1:5555", 3));
+        assert!(hears(&mut source, "192.0.2.1:5555", LONG));
         assert!(!source.negotiate(at("192.0.2.1:4000")));
         assert!(!source.negotiate(at("0.0.0.0:4000"))); // hold by RFC 2543
         assert_eq!(source.target(), Some(at("192.0.2.1:5555")));
         assert!(source.negotiate(at("192.0.2.8:6000")));
         assert_eq!(source.target(), Some(at("192.0.2.8:6000")));
         assert!(hears(&mut source, "192.0.2.8:6000", 1));
-        assert!(!hears(&mut source, "192.0.2.1:5555", 9));
+        assert!(!hears(&mut source, "192.0.2.1:5555", LONG));
     }
 
     #[test]

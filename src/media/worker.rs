@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use super::border::{MediaEvent, Monitoring};
 use super::clock::Clock;
@@ -21,12 +22,18 @@ use crate::domain::{LegId, MediaSession, PlayId, RtpStatistics};
 
 /// Wakes the worker when commands wait; every other token is twice the leg's number, plus one for
 /// the RTCP socket.
-pub(super) const WAKE: Token = Token(usize::MAX);
+const WAKE: Token = Token(usize::MAX);
 
+/// Sockets served before frames get their turn.
+const EVENTS_PER_TURN: usize = 256;
 /// Datagrams read from one socket before others get their turn.
 const READS_PER_TURN: usize = 16;
 /// Commands obeyed before frames get their turn.
 const COMMANDS_PER_TURN: usize = 256;
+/// Turns that follow each other within twice this time are a crowd: from then on there is one in
+/// this time, and what comes meanwhile is served together. Waking for each packet costs more than
+/// the packet, and nobody hears a millisecond.
+const CROWDED_TURN_US: u64 = 1_000;
 /// Each leg is looked after once in so many turns of at least [`CHECK_EVERY_US`].
 const CHECK_PARTS: u32 = 20;
 const CHECK_EVERY_US: u64 = 10_000;
@@ -60,12 +67,44 @@ pub(super) enum Command {
 pub(super) struct Departure {
     /// Has room for the one leg.
     pub leg: SyncSender<Box<Leg>>,
-    pub waker: Arc<Waker>,
+    pub wake: Arc<Wake>,
+}
+
+/// Wakes a worker, once for all commands that it finds then.
+#[derive(Debug)]
+pub(super) struct Wake {
+    waker: Waker,
+    /// It was woken and has not looked yet.
+    is_coming: AtomicBool,
+}
+
+impl Wake {
+    pub fn new(registry: &Registry) -> io::Result<Self> {
+        Ok(Self { waker: Waker::new(registry, WAKE)?, is_coming: AtomicBool::new(false) })
+    }
+
+    /// Sees to it that the worker looks for commands after this moment.
+    pub fn wake(&self) {
+        if self.is_coming.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a media worker can't be woken");
+        }
+    }
+
+    /// The worker looks: a command given from now on wakes it again.
+    fn has_come(&self) {
+        self.is_coming.swap(false, Ordering::AcqRel);
+    }
 }
 
 pub(super) struct Worker {
     poll: Poll,
     commands: Receiver<Command>,
+    /// More commands may wait than were obeyed.
+    more_commands: bool,
+    wake: Arc<Wake>,
     clock: Clock,
     ports: Arc<Mutex<PortPool>>,
     limits: Limits,
@@ -78,6 +117,10 @@ pub(super) struct Worker {
     arrival: Option<Receiver<Box<Leg>>>,
     /// Sockets that may hold more than one turn's reads.
     unread: Vec<Token>,
+    /// When the last turn began.
+    turn_us: u64,
+    /// The next turn waits until [`CROWDED_TURN_US`] after it.
+    is_crowded: bool,
     checked_us: u64,
     next_check: u32,
     /// Working space: legs of one tick, a packet to send, a datagram read.
@@ -90,6 +133,7 @@ impl Worker {
     pub fn new(
         poll: Poll,
         commands: Receiver<Command>,
+        wake: Arc<Wake>,
         clock: Clock,
         ports: Arc<Mutex<PortPool>>,
         limits: Limits,
@@ -98,6 +142,8 @@ impl Worker {
         Self {
             poll,
             commands,
+            more_commands: false,
+            wake,
             clock,
             ports,
             limits,
@@ -107,6 +153,8 @@ impl Worker {
             changed: Vec::new(),
             arrival: None,
             unread: Vec::new(),
+            turn_us: 0,
+            is_crowded: false,
             checked_us: 0,
             next_check: 0,
             batch: Vec::new(),
@@ -119,16 +167,12 @@ impl Worker {
     /// the millisecond that they take.
     pub fn run(mut self) {
         go_before_others();
-        let mut events = Events::with_capacity(256);
-        let mut more_commands = false;
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
         loop {
-            let wait = self.wait(more_commands);
-            if let Err(error) = self.poll.poll(&mut events, wait)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                tracing::error!(%error, "media worker can't wait for its sockets");
-            }
+            self.wait(&mut events);
             let now_us = self.clock.now_us();
+            self.is_crowded = !events.is_empty() && now_us < self.turn_us + 2 * CROWDED_TURN_US;
+            self.turn_us = now_us;
             self.outbox.flush();
             self.send_due(now_us);
             let unread = std::mem::take(&mut self.unread);
@@ -137,22 +181,48 @@ impl Worker {
             }
             self.check_some(now_us);
             match self.obey() {
-                Obeyed::All => more_commands = false,
-                Obeyed::Some => more_commands = true,
+                Obeyed::All => self.more_commands = false,
+                Obeyed::Some => self.more_commands = true,
                 Obeyed::Stop => return,
             }
         }
     }
 
-    /// How long nothing needs to be done; `None` until something comes.
-    fn wait(&self, more_commands: bool) -> Option<Duration> {
-        if more_commands || !self.unread.is_empty() {
-            return Some(Duration::ZERO);
+    /// Waits for the next turn: until a frame is due, or something comes.
+    fn wait(&mut self, events: &mut Events) {
+        let now_us = self.clock.now_us();
+        let idle_us = self.idle_us(now_us);
+        let rest_us = match idle_us {
+            // The system counts a wait for sockets in whole milliseconds. A frame is not to be
+            // late by the rest of one, so that is slept.
+            Some(idle_us) if idle_us < 1_000 => idle_us,
+            Some(_) | None if self.is_crowded => {
+                (self.turn_us + CROWDED_TURN_US).saturating_sub(now_us)
+            }
+            Some(_) | None => 0,
+        };
+        let wait = if rest_us > 0 {
+            rest(Duration::from_micros(rest_us));
+            Some(Duration::ZERO)
+        } else {
+            idle_us.map(|idle_us| Duration::from_millis(idle_us / 1_000))
+        };
+        if let Err(error) = self.poll.poll(events, wait)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::error!(%error, "media worker can't wait for its sockets");
         }
-        let frames = self.frames.wait_ms(self.clock.now_us() / 1000);
-        let idle = self.legs.is_empty() && self.outbox.is_empty();
-        let checks = (!idle).then_some(CHECK_EVERY_US / 1000);
-        frames.into_iter().chain(checks).min().map(Duration::from_millis)
+    }
+
+    /// How long nothing needs to be done; `None` until something comes.
+    fn idle_us(&self, now_us: u64) -> Option<u64> {
+        if self.more_commands || !self.unread.is_empty() {
+            return Some(0);
+        }
+        let frame = self.frames.next_ms().map(|at_ms| at_ms * 1_000);
+        let is_idle = self.legs.is_empty() && self.outbox.is_empty();
+        let check = (!is_idle).then_some(now_us + CHECK_EVERY_US);
+        frame.into_iter().chain(check).min().map(|at_us| at_us.saturating_sub(now_us))
     }
 
     fn send_due(&mut self, now_us: u64) {
@@ -253,6 +323,7 @@ impl Worker {
     }
 
     fn obey(&mut self) -> Obeyed {
+        self.wake.has_come();
         let now_us = self.clock.now_us();
         let obeyed = self.obey_some(now_us);
         self.settle_changed(now_us);
@@ -356,8 +427,8 @@ impl Worker {
         Some(leg)
     }
 
-    /// Hands a leg over. On the way nobody serves it: some hundred microseconds, in which packets
-    /// wait in the sockets.
+    /// Hands a leg over. On the way nobody serves it: some hundred microseconds, or two milliseconds
+    /// between busy workers, in which packets wait in the sockets.
     fn leave(&mut self, id: LegId, departure: Departure) {
         if let Some(mut leg) = self.take_out(id) {
             let registry = self.poll.registry();
@@ -370,9 +441,7 @@ impl Worker {
             let _ = departure.leg.try_send(leg);
         }
         drop(departure.leg);
-        if let Err(error) = departure.waker.wake() {
-            tracing::error!(%error, "a media worker can't be woken");
-        }
+        departure.wake.wake();
     }
 
     /// Whether no leg is awaited; one that has come is taken in.
@@ -413,6 +482,12 @@ impl Worker {
     }
 }
 
+/// Lets time pass.
+#[expect(clippy::disallowed_methods, reason = "part of a millisecond, on a thread of our own")]
+fn rest(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Asks the system to run this thread before those that have no time to keep, and at once when it
 /// has something to do. A wish: without the right to the first (CAP_SYS_NICE), or on a system that
 /// does not know the second (Linux before 6.12), all is as before.
@@ -421,7 +496,18 @@ fn go_before_others() {
     // SAFETY: no memory is passed. On Linux, process 0 means the calling thread.
     let _granted = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
     #[cfg(target_os = "linux")]
-    run_in_short_turns();
+    {
+        wake_in_time();
+        run_in_short_turns();
+    }
+}
+
+/// Linux may let others sleep 50 µs longer than they asked for, so that it wakes less often.
+#[cfg(target_os = "linux")]
+fn wake_in_time() {
+    const SLACK_NS: libc::c_ulong = 1;
+    // SAFETY: no memory is passed. It concerns the calling thread.
+    let _granted = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NS) };
 }
 
 /// Who asks for short turns need not wait for others to finish their long ones. With two cores and

@@ -135,6 +135,7 @@ impl<'t> World<'t> {
             caller,
             account: None,
             is_near_phone: false,
+            stranger: None,
             replaces: None,
         });
         self.tell(Event::Confirmed { leg });

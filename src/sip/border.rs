@@ -22,6 +22,8 @@ pub struct Offer {
     /// A phone of ours is registered from the same IP address: it may be one that has yet to prove
     /// its account.
     pub is_near_phone: bool,
+    /// Where the call came from, unless it is a trunk or this machine.
+    pub stranger: Option<IpAddr>,
     /// This call takes the place of that leg (RFC 3891), which is up.
     pub replaces: Option<LegId>,
     pub source: SocketAddr,

@@ -46,21 +46,35 @@ pub struct Limits {
     pub invites_per_second_max: u32,
     /// New calls in a second from one source that is neither trusted nor this machine; 200.
     pub invites_per_second_per_source_max: u32,
+    /// Calls from one source that is neither trusted nor this machine, whose ACK has not come yet;
+    /// 1,000. All such sources together may have half of `legs_max`.
+    pub half_open_per_source_max: usize,
     /// Sources counted at once; 10,000. More in one second share the last one's share.
     pub sources_max: usize,
     /// Bytes in one message of a stream; 256 KiB.
     pub message_bytes_max: usize,
-    /// Connections at once; 4,096.
+    /// Connections at once; 4,096. When one more comes, one goes over which neither a phone is
+    /// registered nor a call is up, the one that was silent for longest; one source may have a
+    /// quarter of them that it does not use.
     pub connections_max: usize,
     /// Messages that wait to be written on one connection, before it is closed; 1,024.
     pub unwritten_max: usize,
+    /// The same in bytes; 256 KiB.
+    pub unwritten_bytes_max: usize,
     /// A connection whose message stays unfinished, or whose peer reads nothing, for so long is
     /// closed; 10 s.
     pub half_message_ms: u64,
     /// A connection without any traffic is closed; 30 min.
     pub idle_ms: u64,
-    /// Messages that wait for the owner of all calls; 4,096.
+    /// Messages from connections on their way to the owner of all calls; 1,024.
     pub inbound_max: usize,
+    /// Messages that wait for their turn, of each kind: those of what is there already and those
+    /// that begin something, from known sources and, half as many, from strangers; 8,192. More are
+    /// dropped and counted, or answered 503.
+    pub waiting_max: usize,
+    /// Messages in a second, of whatever kind, from one source that is neither trusted nor this
+    /// machine nor a registered phone; 2,000. More are dropped and counted.
+    pub messages_per_second_per_source_max: u32,
     /// Events that wait for the app; more, and nothing new is read; 8,192.
     pub events_max: usize,
     /// Commands that wait for the owner of all calls; 4,096.
@@ -73,6 +87,13 @@ pub struct Limits {
     pub retry_after_s: u32,
 }
 
+impl Limits {
+    /// Connections above `connections_max` that may be there while others are made to go.
+    pub fn newcomers_max(&self) -> usize {
+        self.connections_max / 8 + 8
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -80,13 +101,17 @@ impl Default for Limits {
             legs_max: 20_000,
             invites_per_second_max: 5_000,
             invites_per_second_per_source_max: 200,
+            half_open_per_source_max: 1_000,
             sources_max: 10_000,
             message_bytes_max: 256 * 1024,
             connections_max: 4_096,
             unwritten_max: 1_024,
+            unwritten_bytes_max: 256 * 1024,
             half_message_ms: 10_000,
             idle_ms: 30 * 60 * 1000,
-            inbound_max: 4_096,
+            inbound_max: 1_024,
+            waiting_max: 8_192,
+            messages_per_second_per_source_max: 2_000,
             events_max: 8_192,
             commands_max: 4_096,
             subscriptions_max: 20_000,

@@ -1,27 +1,42 @@
 //! The running stack: sockets around the one task that owns all transactions and calls.
 //!
-//! - this file: start, the owner's loop, shutdown
+//! - this file: start and shutdown
+//! - `owner`: the task that owns all transactions and calls
+//! - `triage`, `intake`: what goes first, and whose turn it is
+//! - `lag`: how far the app is behind
 //! - `carriers`: what is sent, and on which socket or connection
+//! - `guests`: which connections go when there are too many
+//! - `clock`: the clock of the timers
 
 mod carriers;
+mod clock;
+mod guests;
+mod intake;
+mod lag;
+mod owner;
+mod triage;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::carriers::{Carriers, Unsent};
+use self::carriers::Carriers;
+use self::clock::Clock;
+use self::intake::Room;
+use self::owner::{Owner, Waiting};
 use super::agent::Agent;
 use super::border::{SipCommand, SipEvent, TrunkView};
 use super::settings::SipSettings;
 use super::transport::tls::{Certificate, CertificateError, PeerError, TlsPeer};
-use super::transport::{Inbound, tcp, udp};
+use super::transport::udp::Datagrams;
+use super::transport::{tcp, udp};
 use super::trunks::names::{self, SystemDns};
 use super::trunks::servers::Server;
 use crate::config::{Listen, Transport, Trunk};
@@ -127,11 +142,10 @@ impl SipStack {
         let limits = settings.limits;
         let (inbound_sender, inbound) = mpsc::channel(limits.inbound_max);
         let (commands_sender, commands) = mpsc::channel(limits.commands_max);
-        let dropped = Arc::new(AtomicU64::new(0));
         let shared = tcp::Shared {
             inbound: inbound_sender,
             limits,
-            places: Arc::new(Semaphore::new(limits.connections_max)),
+            places: Arc::new(Semaphore::new(limits.connections_max + limits.newcomers_max())),
             numbers: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -144,21 +158,7 @@ impl SipStack {
         for (listen, socket) in sockets {
             bound.push(listen);
             match socket {
-                Bound::Udp(socket) => {
-                    let socket = Arc::new(socket);
-                    let receive = udp::receive(
-                        udp_sockets.len(),
-                        Arc::clone(&socket),
-                        listen.address,
-                        shared.inbound.clone(),
-                        Arc::clone(&dropped),
-                    );
-                    let stop = shared.stop.clone();
-                    receivers.push(tokio::spawn(async move {
-                        stop.run_until_cancelled(receive).await;
-                    }));
-                    udp_sockets.push(socket);
-                }
+                Bound::Udp(socket) => udp_sockets.push((Arc::new(socket), listen.address)),
                 Bound::Tcp(listener) => {
                     let is_tls = listen.transport == Transport::Tls;
                     let certificate = certificate.clone().filter(|_| is_tls);
@@ -187,15 +187,26 @@ impl SipStack {
             agent: Agent::new(settings, rand::random()),
             responses: Arc::clone(&responses),
             clock: Clock::start(),
-            carriers: Carriers::new(bound.clone(), udp_sockets, peers, shared),
+            datagrams: udp_sockets
+                .iter()
+                .map(|(socket, address)| Datagrams::new(Arc::clone(socket), *address))
+                .collect(),
+            carriers: Carriers::new(
+                bound.clone(),
+                udp_sockets.into_iter().map(|(socket, _)| socket).collect(),
+                peers,
+                shared,
+            ),
             inbound,
             commands,
             events,
-            untold: VecDeque::new(),
             events_max: limits.events_max,
             draining: Arc::clone(&draining),
             stop: stop.clone(),
-            dropped,
+            waiting: Waiting::new(Room {
+                waiting_max: limits.waiting_max,
+                stranger_per_second_max: limits.messages_per_second_per_source_max,
+            }),
         };
         let owner = tokio::spawn(owner.run());
         let handle = SipHandle { commands: commands_sender, responses, trunks };
@@ -328,204 +339,6 @@ fn bind_all(listen: &[Listen]) -> Result<Vec<(Listen, Bound)>, StartError> {
         sockets.push((Listen { address, ..*listen }, socket));
     }
     Ok(sockets)
-}
-
-/// Milliseconds since 1970, on a monotonic clock.
-struct Clock {
-    started: Instant,
-    epoch_ms: u64,
-}
-
-impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the stack owns its timers; this is its clock")]
-    fn start() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let epoch_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(0);
-        Self { started: Instant::now(), epoch_ms }
-    }
-
-    fn now_ms(&self) -> u64 {
-        let elapsed = self.started.elapsed().as_millis();
-        self.epoch_ms + u64::try_from(elapsed).unwrap_or(u64::MAX / 2)
-    }
-
-    fn instant(&self, at_ms: u64) -> tokio::time::Instant {
-        // One more millisecond, as the elapsed time is cut to whole ones.
-        let after = Duration::from_millis(at_ms.saturating_sub(self.epoch_ms) + 1);
-        tokio::time::Instant::from_std(self.started + after)
-    }
-}
-
-struct Owner {
-    agent: Agent,
-    /// Servers of trunks that are known without DNS.
-    addresses: Vec<(usize, Server)>,
-    /// By the place of the trunk.
-    transports: Vec<Transport>,
-    views: watch::Sender<Vec<TrunkView>>,
-    /// Providers are to be told that we leave.
-    leaving: CancellationToken,
-    responses: Arc<Responses>,
-    clock: Clock,
-    carriers: Carriers,
-    inbound: mpsc::Receiver<Inbound>,
-    commands: mpsc::Receiver<SipCommand>,
-    events: mpsc::Sender<SipEvent>,
-    /// Events that the app has not taken yet.
-    untold: VecDeque<SipEvent>,
-    events_max: usize,
-    draining: Arc<AtomicBool>,
-    stop: CancellationToken,
-    dropped: Arc<AtomicU64>,
-}
-
-/// After so many messages in a row, timers and commands have their turn.
-const BATCH: usize = 64;
-
-impl Owner {
-    async fn run(mut self) {
-        let mut dropped_before = 0;
-        let mut has_left = false;
-        let events = self.events.clone();
-        for (trunk, server) in std::mem::take(&mut self.addresses) {
-            self.locate(trunk, vec![server]);
-        }
-        self.agent.watch_trunks(self.clock.now_ms());
-        self.flush();
-        loop {
-            let due = self.agent.next_due_ms().map(|at_ms| self.clock.instant(at_ms));
-            let sleep = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => break,
-                permit = events.reserve(), if !self.untold.is_empty() => {
-                    let event = self.untold.pop_front();
-                    match (permit, event) {
-                        (Ok(permit), Some(event)) => permit.send(event),
-                        // Nobody listens any more: the app is going down.
-                        (Err(_), _) => self.untold.clear(),
-                        (Ok(_), None) => {}
-                    }
-                }
-                Some(command) = self.commands.recv() => {
-                    self.obey(command);
-                }
-                Some(inbound) = self.inbound.recv(), if self.untold.len() < self.events_max => {
-                    self.take_batch(inbound);
-                }
-                () = self.leaving.cancelled(), if !has_left => {
-                    has_left = true;
-                    self.agent.leave_trunks(self.clock.now_ms());
-                }
-                () = sleep => {}
-            }
-            self.agent.tick(self.clock.now_ms());
-            self.flush();
-            let dropped = self.dropped.load(Ordering::Relaxed);
-            if dropped != dropped_before {
-                let count = dropped - dropped_before;
-                tracing::warn!(count, "overload: datagrams were dropped");
-                dropped_before = dropped;
-            }
-        }
-        self.close().await;
-    }
-
-    fn obey(&mut self, command: SipCommand) {
-        self.agent.command(self.clock.now_ms(), command);
-    }
-
-    fn locate(&mut self, trunk: usize, servers: Vec<Server>) {
-        let Some(&transport) = self.transports.get(trunk) else { return };
-        let reached = self.carriers.ways_to(trunk, transport, servers);
-        self.agent.trunk_located(self.clock.now_ms(), trunk, reached);
-    }
-
-    fn take_batch(&mut self, first: Inbound) {
-        let now_ms = self.clock.now_ms();
-        if self.draining.load(Ordering::Relaxed) {
-            self.agent.start_drain();
-        }
-        self.take(now_ms, first);
-        for _ in 1..BATCH {
-            // At once: what comes next may be the end of the connection that waits for this answer.
-            self.flush();
-            let Ok(next) = self.inbound.try_recv() else { return };
-            self.take(now_ms, next);
-        }
-    }
-
-    fn take(&mut self, now_ms: u64, inbound: Inbound) {
-        match inbound {
-            Inbound::Message { flow, parsed } => self.agent.receive(now_ms, flow, *parsed),
-            Inbound::Opened { link, writer } => {
-                self.carriers.opened(link, writer);
-            }
-            Inbound::Closed { link } => {
-                self.carriers.closed(link);
-                self.agent.link_closed(now_ms, link);
-            }
-            Inbound::Located { trunk, servers } => self.locate(trunk, servers),
-        }
-    }
-
-    /// Sends and tells all that the agent has put into its outbox.
-    fn flush(&mut self) {
-        if let Some(views) = self.agent.take_trunk_views() {
-            self.views.send_replace(views);
-        }
-        loop {
-            let lost = self.flush_once();
-            if lost.is_empty() {
-                return;
-            }
-            // What is sent once more goes out as well.
-            let now_ms = self.clock.now_ms();
-            for unsent in lost {
-                match unsent {
-                    Unsent::LinkGone(link) => self.agent.link_closed(now_ms, link),
-                    Unsent::NoWay(to) => self.agent.undeliverable(now_ms, to),
-                }
-            }
-        }
-    }
-
-    /// Gives what could not be sent.
-    fn flush_once(&mut self) -> Vec<Unsent> {
-        let mut lost = Vec::new();
-        let outbox = self.agent.outbox();
-        for (flow, bytes) in outbox.packets.drain(..) {
-            self.responses.count(&bytes);
-            lost.extend(self.carriers.send(flow, bytes).err());
-        }
-        for event in outbox.events.drain(..) {
-            // Order matters: nothing overtakes what still waits.
-            if !self.untold.is_empty() {
-                self.untold.push_back(event);
-            } else if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event)
-            {
-                self.untold.push_back(event);
-            }
-        }
-        lost
-    }
-
-    async fn close(mut self) {
-        self.agent.hang_up_all(self.clock.now_ms());
-        self.flush();
-        for event in self.untold {
-            // An app that is going down itself may read no more.
-            let told = self.events.send_timeout(event, Duration::from_secs(1)).await;
-            if told.is_err() {
-                break;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub(super) struct Batches<T> {
     /// The highest number that is safe in the database.
     written: watch::Sender<i64>,
     closing: CancellationToken,
+    /// Why what waits can't be written.
+    trouble: Mutex<Option<String>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -59,6 +61,7 @@ impl<T: Send + 'static> Batches<T> {
             wake: Notify::new(),
             written: watch::Sender::new(0),
             closing: CancellationToken::new(),
+            trouble: Mutex::new(None),
             task: Mutex::new(None),
         })
     }
@@ -122,6 +125,17 @@ impl<T: Send + 'static> Batches<T> {
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.queue().items.len()
+    }
+
+    /// Why what waits can't be written now; `None`: it can.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last try failed, or did not.
+    pub fn tried<R>(&self, outcome: &Result<R, sqlx::Error>) {
+        let trouble = outcome.as_ref().err().map(ToString::to_string);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// Returns when closing begins.
@@ -197,18 +211,5 @@ impl Patience {
         if self.warned {
             tracing::info!("{} are written again", self.what);
         }
-    }
-}
-
-/// Whether the values are at fault, so that trying again is of no use: a constraint (SQLite 19, 20;
-/// SQLSTATE class 23), a value that the database refuses (class 22), or one too long (class 54).
-pub(super) fn never_fits(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else { return false };
-    match error.code() {
-        Some(code) if code.len() == 5 => {
-            ["22", "23", "54"].iter().any(|class| code.starts_with(class))
-        }
-        Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 19 | 20)),
-        None => false,
     }
 }

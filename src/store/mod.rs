@@ -1,7 +1,7 @@
 //! What outlives the process: call records, promises, operators, what callers heard.
 //!
 //! - [`calls`]: reading call records
-//! - `lost`: closing those that a crash left open
+//! - `lost`: closing what a crash cut off
 //! - [`writer`]: writing them in batches without ever holding up a call
 //! - [`visits`]: stays in the line and conversations, which reports count
 //! - [`operators`]: the people who take calls, and whether they want calls now
@@ -25,11 +25,13 @@ pub mod tips;
 pub mod visits;
 pub mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use batches::WriterLimits;
 pub use calls::{CallEvent, CallFilter, CallRecord};
 pub use crm_writes::{CrmWriteEnd, PendingCrmWrite};
+pub use lost::LostRecording;
 pub use operators::{OperatorError, StoredOperator};
 pub use promises::{
     AskedRecord, Change, PromiseFilter, PromiseRecord, PromiseStory, PromiseWriter, QueueFull,
@@ -40,7 +42,7 @@ pub use tips::TipHeard;
 pub use visits::{ConversationRecord, VisitRecord};
 pub use writer::CallWriter;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::DatabaseUrl;
 use crate::database::{self, DatabaseError, Pool, on_pool};
@@ -52,12 +54,14 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    /// Whose turn it is to ask whether the database takes writes.
+    asking: Arc<Semaphore>,
 }
 
 impl Store {
     /// Opens the database and brings its tables up to date. A SQLite file is created when missing.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DatabaseError> {
-        Ok(Self { pool: database::open(url).await? })
+        Ok(Self { pool: database::open(url).await?, asking: Arc::new(Semaphore::new(1)) })
     }
 
     /// The connections, for the embedded CRM, whose tables live here.
@@ -76,12 +80,23 @@ impl Store {
     }
 
     /// Writes something small; an error says in one line why nothing can be written. At most two
-    /// seconds.
+    /// seconds. While the database is locked a write waits longer than that; meanwhile no other is
+    /// begun, so that those who ask never hold more than one connection.
     pub async fn healthy(&self) -> Result<(), String> {
+        let (pool, asking) = (self.pool.clone(), Arc::clone(&self.asking));
         let write = async {
-            let sql = "insert into meta (name, value) values ('health', 'written') \
-                       on conflict (name) do update set value = excluded.value";
-            on_pool!(&self.pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
+            // The semaphore is never closed.
+            let turn = asking.acquire_owned().await;
+            let write = tokio::spawn(async move {
+                let _turn = turn;
+                let sql = "insert into meta (name, value) values ('health', 'written') \
+                           on conflict (name) do update set value = excluded.value";
+                on_pool!(&pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
+            });
+            match write.await {
+                Ok(written) => written.map_err(|error| error.to_string()),
+                Err(_) => Err("the server stops".to_owned()),
+            }
         };
         if let Pool::Sqlite(pool) = &self.pool
             && let file = pool.connect_options().get_filename().to_owned()
@@ -91,7 +106,7 @@ impl Store {
             return Err(format!("{} is gone; restart allo to make a new one", file.display()));
         }
         match tokio::time::timeout(HEALTH_TIMEOUT, write).await {
-            Ok(written) => written.map_err(|error| error.to_string()),
+            Ok(written) => written,
             Err(_) => Err("the database takes no write within two seconds".to_owned()),
         }
     }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use sqlx::QueryBuilder;
 
-use super::batches::{Batches, Patience, WriterLimits, never_fits};
+use super::batches::{Batches, Patience, WriterLimits};
 use super::calls::{caller_columns, word};
 use super::statements::storable;
 use super::visits::{add_conversations, add_visits};
-use crate::database::{Pool, on_pool};
+use crate::database::{Pool, never_fits, on_pool};
 use crate::domain::{CallFact, CallId, Conversation, Timestamp, Visit};
 
 /// Rows that one insert statement carries; 12 columns stay below the 32,766 parameters of SQLite.
@@ -89,6 +89,16 @@ impl CallWriter {
         }
     }
 
+    /// How many facts wait for the database.
+    pub fn waiting(&self) -> usize {
+        self.shared.facts.waiting()
+    }
+
+    /// Why facts can't be written now; `None`: they can.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.facts.trouble()
+    }
+
     /// Returns when everything recorded so far is in the database.
     pub async fn flush(&self) {
         self.shared.facts.flush().await;
@@ -134,7 +144,9 @@ async fn write_on(shared: Arc<Shared>, pool: Pool) {
 async fn write_until_done(shared: &Shared, pool: &Pool, batch: &[Queued]) {
     let mut patience = Patience::with("calls");
     loop {
-        match write(pool, batch).await {
+        let written = write(pool, batch).await;
+        shared.facts.tried(&written);
+        match written {
             Ok(()) => return patience.done(),
             Err(error) if never_fits(&error) => {
                 tracing::error!(%error, facts = batch.len(), "facts of calls can't be stored; dropped");

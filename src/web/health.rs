@@ -1,9 +1,10 @@
-//! Whether calls are answered: SIP listens, the plan is loaded, the database takes writes.
+//! Whether calls are answered: SIP listens, the plan is loaded, the database takes writes. And whether
+//! something else is not as it should be.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ pub struct Health(Arc<Inner>);
 struct Inner {
     parts: Mutex<Parts>,
     database: Probe,
+    recordings: OnceLock<Probe>,
 }
 
 /// Says what a rehearsal's clock shows now.
@@ -32,7 +34,7 @@ struct Parts {
 /// What `GET /health` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthReport {
-    /// `ok`, `draining` or `failing`.
+    /// `ok`, `degraded`, `draining` or `failing`. Degraded: calls are answered, but not all is well.
     pub status: String,
     /// What is wrong, by part; absent when nothing is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -65,7 +67,18 @@ impl Health {
             draining: false,
         };
         let database: Probe = Box::new(move || Box::pin(database()));
-        Self(Arc::new(Inner { parts: Mutex::new(parts), database }))
+        let (parts, recordings) = (Mutex::new(parts), OnceLock::new());
+        Self(Arc::new(Inner { parts, database, recordings }))
+    }
+
+    /// `recordings` says whether conversations can be written down. It is asked at each report and
+    /// answers within a few seconds; calls are answered without. The first one counts.
+    pub fn watch_recordings<F>(&self, recordings: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let probe: Probe = Box::new(move || Box::pin(recordings()));
+        let _first = self.0.recordings.set(probe);
     }
 
     /// SIP listens, or why it does not.
@@ -91,17 +104,23 @@ impl Health {
     /// Asks every part.
     pub async fn report(&self) -> HealthReport {
         let database = (self.0.database)().await;
-        let parts = self.parts();
-        let states = [("sip", &parts.sip), ("plan", &parts.plan), ("database", &database)];
-        let reasons: BTreeMap<String, String> = states
-            .into_iter()
-            .filter_map(|(part, state)| Some((part.to_owned(), state.clone().err()?)))
-            .collect();
-        let status = match (parts.draining, reasons.is_empty()) {
-            (true, _) => "draining",
-            (false, true) => "ok",
-            (false, false) => "failing",
+        let recordings = match self.0.recordings.get() {
+            Some(probe) => probe().await,
+            None => Ok(()),
         };
+        let parts = self.parts();
+        let needed = [("sip", &parts.sip), ("plan", &parts.plan), ("database", &database)];
+        let answers = needed.iter().all(|(_, state)| state.is_ok());
+        let status = match (parts.draining, answers, &recordings) {
+            (true, ..) => "draining",
+            (false, false, _) => "failing",
+            (false, true, Err(_)) => "degraded",
+            (false, true, Ok(())) => "ok",
+        };
+        let states = needed.into_iter().chain([("recordings", &recordings)]);
+        let reasons =
+            states.filter_map(|(part, state)| Some((part.to_owned(), state.clone().err()?)));
+        let reasons = reasons.collect();
         let rehearsal = parts.rehearsal.as_ref();
         let rehearsal =
             rehearsal.map(|(speed, shown)| RehearsalReport { clock: shown(), speed: *speed });
@@ -115,7 +134,8 @@ impl Health {
 }
 
 impl HealthReport {
-    pub fn is_ok(&self) -> bool {
-        self.status == "ok"
+    /// Whether new calls are answered.
+    pub fn answers_calls(&self) -> bool {
+        matches!(self.status.as_str(), "ok" | "degraded")
     }
 }

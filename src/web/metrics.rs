@@ -22,6 +22,8 @@ pub struct Counters {
     pub sip_responses: BTreeMap<u8, u64>,
     pub rtp: RtpCounters,
     pub promises: PromiseFigures,
+    /// Facts of calls and promises that are in memory and not yet in the database.
+    pub facts_waiting: u64,
 }
 
 /// RTP as it was received.
@@ -74,6 +76,10 @@ pub fn text(state: &StateSnapshot, counters: &Counters, listeners: usize) -> Str
     page.family("allo_sip_responses_total", "SIP responses sent.", Kind::Counter, responses);
     rtp(&mut page, &counters.rtp);
     promises(&mut page, &counters.promises);
+    let tasks =
+        tokio::runtime::Handle::try_current().map_or(0, |it| it.metrics().num_alive_tasks());
+    page.one("allo_tasks", "Tasks of the runtime that are under way.", tasks as f64);
+    page.one("allo_facts_waiting", "What waits for the database.", counters.facts_waiting as f64);
     page.one("allo_event_listeners", "Clients of /api/events.", listeners as f64);
     page.0
 }

@@ -141,7 +141,8 @@ fn router(health: Health, gate: Gate, api: Api) -> Router {
 /// 200 when calls are answered, else 503 with the reasons.
 async fn report(State(health): State<Health>) -> impl IntoResponse {
     let report = health.report().await;
-    let status = if report.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status =
+        if report.answers_calls() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(report))
 }
 

@@ -107,6 +107,7 @@ fn counters() -> Counters {
         sip_responses: BTreeMap::from([(2, 7), (4, 1)]),
         rtp: RtpCounters { packets: 100, lost: 2, jitter_ms: 1.5 },
         promises: figures(),
+        facts_waiting: 3,
     }
 }
 
@@ -254,6 +255,11 @@ async fn health_is_200_once_every_part_is_well_and_503_with_the_reason_before() 
     health.set_plan(Ok(()));
     let (status, body) = get(address, "/health", "").await;
     assert_eq!((status, body.as_str()), (200, "{\"status\":\"ok\"}"));
+    health.watch_recordings(|| async { Err("no space".to_owned()) });
+    let (status, body) = get(address, "/health", "").await;
+    assert_eq!(status, 200);
+    let degraded = json!({"status": "degraded", "reasons": {"recordings": "no space"}});
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), degraded);
     health.set_draining();
     assert_eq!(get(address, "/health", "").await.0, 503);
     shutdown.cancel();
@@ -267,7 +273,7 @@ async fn a_database_that_takes_no_write_is_a_reason() {
     health.set_sip(Ok(()));
     health.set_plan(Ok(()));
     let report = health.report().await;
-    assert!(!report.is_ok());
+    assert!(!report.answers_calls());
     assert_eq!(report.reasons["database"], "the disk is full");
 }
 
@@ -422,6 +428,7 @@ async fn metrics_are_text_that_prometheus_reads() {
         "allo_sip_responses_total{class=\"4xx\"} 1",
         "allo_rtp_packets_lost_total 2",
         "allo_rtp_jitter_seconds 0.0015",
+        "allo_facts_waiting 3",
         "allo_event_listeners 0",
         "allo_promises_open{kind=\"incident\"} 1",
         "allo_promises_late{kind=\"incident\"} 1",

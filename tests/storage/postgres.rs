@@ -1,5 +1,7 @@
 //! A PostgreSQL server of our own in a temporary folder, on a Unix socket.
 
+#![allow(dead_code, reason = "each test crate uses a part of this")]
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -33,18 +35,11 @@ impl Postgres {
             run(Command::new("chown").arg("postgres").arg(path));
         }
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let data = server.data();
         run(server
             .command("initdb")
             .args(["--auth=trust", "--username=allo", "--encoding=UTF8", "--no-sync", "-D"])
-            .arg(&data));
-        let options = format!("-F -c listen_addresses='' -k {}", path.display());
-        run(server
-            .command("pg_ctl")
-            .args(["start", "--wait", "--silent", "-o", &options, "-l"])
-            .arg(path.join("log"))
-            .arg("-D")
-            .arg(&data));
+            .arg(server.data()));
+        server.come_back();
         Some(server)
     }
 
@@ -55,18 +50,43 @@ impl Postgres {
             .args(["--username=allo", "-h"])
             .arg(self.folder.path())
             .arg(name));
-        let socket = self.folder.path().display();
-        format!("postgres:///{name}?host={socket}&user=allo").parse().unwrap()
+        self.url(name).parse().unwrap()
+    }
+
+    /// How a database is named in settings.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres:///{name}?host={}&user=allo", self.folder.path().display())
     }
 
     /// Kills the server and starts it again.
     pub fn restart(&self) {
+        self.go_away();
+        self.come_back();
+    }
+
+    /// Kills the server.
+    pub fn go_away(&self) {
         run(self
             .command("pg_ctl")
-            .args(["restart", "--wait", "--silent", "--mode=immediate", "-l"])
-            .arg(self.folder.path().join("log"))
+            .args(["stop", "--wait", "--silent", "--mode=immediate", "-D"])
+            .arg(self.data()));
+    }
+
+    /// Starts the server, with what it had.
+    pub fn come_back(&self) {
+        let path = self.folder.path();
+        let options = format!("-F -c listen_addresses='' -k {}", path.display());
+        run(self
+            .command("pg_ctl")
+            .args(["start", "--wait", "--silent", "-o", &options, "-l"])
+            .arg(path.join("log"))
             .arg("-D")
             .arg(self.data()));
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
     }
 
     fn data(&self) -> PathBuf {

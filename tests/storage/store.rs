@@ -157,8 +157,8 @@ async fn open_calls_of_a_dead_server_are_lost(url: &DatabaseUrl) {
     writer.flush().await;
 
     let store = Store::open(url).await.unwrap();
-    assert_eq!(store.close_lost_calls(at(4_000)).await.unwrap(), 2);
-    assert_eq!(store.close_lost_calls(at(4_001)).await.unwrap(), 0);
+    assert_eq!(store.close_lost_calls(at(4_000), &[]).await.unwrap(), 2);
+    assert_eq!(store.close_lost_calls(at(4_001), &[]).await.unwrap(), 0);
     let since = CallFilter { since: Some(at(3_000)), ..CallFilter::default() };
     let calls = store.calls(&since).await.unwrap();
     assert_eq!(calls.len(), 2);

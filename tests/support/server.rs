@@ -41,6 +41,12 @@ pub struct Setup {
     pub settings: String,
     /// More arguments for `allo serve`.
     pub arguments: Vec<String>,
+    /// The database; empty: a SQLite file in the server's folder. `{folder}` as above.
+    pub database: String,
+    /// A program with its arguments that becomes the server: `unshare --mount …`. `{folder}` as above.
+    pub around: Vec<String>,
+    /// More environment of the server.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A server that runs, or ran.
@@ -48,6 +54,8 @@ pub struct Server {
     folder: TempDir,
     child: Option<Child>,
     arguments: Vec<String>,
+    around: Vec<String>,
+    environment: Vec<(String, String)>,
     pub sip: SocketAddr,
     pub web: SocketAddr,
 }
@@ -67,25 +75,37 @@ impl Server {
     pub fn prepare(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (sip, web) = (free_address(), free_address());
-        let arguments = setup.arguments.clone();
-        let server = Self { folder, child: None, sip, web, arguments };
+        let root = folder.path().display().to_string();
+        let here = |text: &String| text.replace("{folder}", &root);
+        let server = Self {
+            child: None,
+            arguments: setup.arguments.clone(),
+            around: setup.around.iter().map(here).collect(),
+            environment: setup.environment.clone(),
+            folder,
+            sip,
+            web,
+        };
         fs::create_dir(server.path("dialplans")).unwrap();
         server.write("dialplans/plan.kdl", &setup.plan);
-        let root = server.folder.path().display().to_string();
+        let database = match setup.database.as_str() {
+            "" => format!("sqlite:{root}/allo.db"),
+            _ => here(&setup.database),
+        };
         let ports = if setup.rtp_ports == 0 { PORTS } else { setup.rtp_ports };
         let first_rtp = first_rtp_port();
         let toml = format!(
             "[sip]\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"]\n{}\n\n\
              [rtp]\nports = \"{first_rtp}-{}\"\n{}\n\n\
              [web]\nlisten = \"{web}\"\n\n\
-             [database]\nurl = \"sqlite:{root}/allo.db\"\n\n\
+             [database]\nurl = \"{database}\"\n\n\
              [dialplans]\nfolder = \"{root}/dialplans\"\n\n\
              [prompts]\nfolder = \"{}\"\n\n{}\n",
             setup.sip,
             first_rtp + ports - 1,
             setup.rtp,
             setup.prompts.clone().unwrap_or_else(prompts).display(),
-            setup.settings.replace("{folder}", &root),
+            here(&setup.settings),
         );
         server.write("allo.toml", &toml);
         server
@@ -132,11 +152,14 @@ impl Server {
     /// Starts the server and waits until `/health` says 200.
     pub async fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = Command::new(ALLO)
+        let mut words = self.around.iter().map(String::as_str).chain([ALLO]);
+        let child = Command::new(words.next().unwrap_or(ALLO))
+            .args(words)
             .arg("serve")
             .arg("--config")
             .arg(self.path("allo.toml"))
             .args(&self.arguments)
+            .envs(self.environment.clone())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

@@ -6,7 +6,7 @@ use crate::dialplan::waiting;
 use crate::domain::{CallFact, Key, PhoneNumber, PromiseKind, Timestamp};
 use crate::speech::{self, Format, Value};
 
-use super::deeds::until_stored;
+use super::deeds::{Storing, until_stored};
 use super::line::LineRequest;
 use super::{Activity, Command, Flow, Waiting, recording};
 
@@ -52,7 +52,9 @@ enum Question {
 
 impl Flow {
     pub(super) fn begin_callback(&mut self, now: Timestamp, out: &mut Vec<Command>) {
-        let question = match self.knowledge.caller.number() {
+        let allowed = &self.script.call_to;
+        let own = self.knowledge.caller.number().filter(|number| allowed.allows(number));
+        let question = match own {
             Some(number) => Question::ThisNumber(number.clone()),
             None => Question::WhichNumber { typed: String::new() },
         };
@@ -137,7 +139,10 @@ impl Flow {
         };
         let (typed, failed) = (typed.clone(), *failed);
         let number = PhoneNumber::parse(&typed, self.setting.region);
-        match number.filter(PhoneNumber::has_possible_length) {
+        let may_be_called = |number: &PhoneNumber| {
+            number.has_possible_length() && self.script.call_to.allows(number)
+        };
+        match number.filter(may_be_called) {
             Some(number) => {
                 let (variable, digits) = ("callback-number".to_owned(), typed.len());
                 out.push(self.record(CallFact::Entered { variable, digits }));
@@ -175,6 +180,6 @@ impl Flow {
         self.cut(out);
         let promised = Statement::Say(vec![recording(waiting::CALLBACK_PROMISED)]);
         self.enter(Activity::Walk, Block::from([promised, Statement::Hangup]));
-        self.waiting = until_stored(now);
+        self.waiting = until_stored(Storing::Promise, now);
     }
 }

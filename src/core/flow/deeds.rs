@@ -7,10 +7,19 @@ use crate::dialplan::plan::{Block, Due, Promise, Statement};
 use crate::domain::{CallFact, PhoneNumber, PromiseKind, Timestamp};
 
 use super::line::{Stay, Talk};
-use super::{Command, Flow, Next, Waiting};
+use super::{Activity, Command, Flow, Next, Waiting, recording};
 
 /// A store that takes longer keeps trying, but the caller does not wait for it.
-const STORE_WAIT_MS: u64 = 1_000;
+const STORE_WAIT_MS: u64 = 3_000;
+
+/// What a caller waits to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storing {
+    /// What follows in the plan tells of it, so it is not said before.
+    Promise,
+    /// What follows is thanks, which cost nothing.
+    Rating,
+}
 
 /// Something that outlives the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +72,22 @@ impl Flow {
         }
     }
 
+    /// The database is away. Nobody is told of a promise that may still be lost: the caller hears that
+    /// something went wrong. It stays in memory and is tried on, so that it may be kept all the same.
+    pub(super) fn on_not_stored(
+        &mut self,
+        storing: Storing,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
+        if storing == Storing::Promise {
+            self.finish_silently(now, out);
+            let sorry = Statement::Say(vec![recording("phrase/sorry-error")]);
+            self.enter(Activity::Walk, Block::from([sorry, Statement::Hangup]));
+        }
+        self.run(now, out);
+    }
+
     pub(super) fn promise(
         &mut self,
         promise: &Promise,
@@ -70,7 +95,7 @@ impl Flow {
         out: &mut Vec<Command>,
     ) -> Next {
         self.make_promise(promise, now, out);
-        Next::Wait(until_stored(now))
+        Next::Wait(until_stored(Storing::Promise, now))
     }
 
     pub(super) fn rated(
@@ -82,7 +107,7 @@ impl Flow {
     ) -> Next {
         self.knowledge.set_variable(variable, score.to_string());
         self.deeds.push(Deed::Rated { survey: survey.to_owned(), score });
-        Next::Wait(until_stored(now))
+        Next::Wait(until_stored(Storing::Rating, now))
     }
 
     /// Once for each reason, however often the plan comes by.
@@ -229,6 +254,6 @@ impl Flow {
     }
 }
 
-pub(super) fn until_stored(now: Timestamp) -> Waiting {
-    Waiting::Deed { until: now.plus_ms(STORE_WAIT_MS) }
+pub(super) fn until_stored(storing: Storing, now: Timestamp) -> Waiting {
+    Waiting::Deed { storing, until: now.plus_ms(STORE_WAIT_MS) }
 }

@@ -311,6 +311,7 @@ impl Flow {
     ) {
         if let Waiting::Talking(_) = &self.waiting {
             self.cut(out);
+            self.knowledge.set_call_to(&script.call_to);
             self.script = script;
             self.menu = None;
             self.enter(Activity::Walk, block);

@@ -45,7 +45,7 @@ use super::event::{Command, LookupAnswer, LookupRequest};
 use super::knowledge::{Knowledge, Known};
 use ask::Digits;
 use comfort::Comfort;
-use deeds::Deed;
+use deeds::{Deed, Storing};
 use line::{Stay, Talk};
 use lookup::Asking;
 use menu::MenuVisit;
@@ -152,6 +152,7 @@ enum Waiting {
     Lookup(Asking),
     /// What is promised or rated is being stored; not for ever.
     Deed {
+        storing: Storing,
         until: Timestamp,
     },
     /// What was said before the message, and the beep, is heard.
@@ -210,9 +211,10 @@ impl Flow {
         leg: LegId,
         script: Arc<Script>,
         entry: Block,
-        knowledge: Knowledge,
+        mut knowledge: Knowledge,
         setting: Setting,
     ) -> Self {
+        knowledge.set_call_to(&script.call_to);
         Self {
             call,
             leg,
@@ -279,7 +281,7 @@ impl Flow {
         match &self.waiting {
             Waiting::MenuKey { until } => *until,
             Waiting::Digits(digits) => digits.until,
-            Waiting::Deed { until } | Waiting::Message { until } => Some(*until),
+            Waiting::Deed { until, .. } | Waiting::Message { until } => Some(*until),
             Waiting::Greeting(greeting) => greeting.until,
             Waiting::Lookup(asking) if self.plays.is_empty() => Some(asking.filler_at),
             Waiting::Line(stay) => match &stay.dialogue {
@@ -400,7 +402,10 @@ impl Flow {
             }
             Waiting::Line(stay) if stay.dialogue.is_some() => self.on_callback_silence(now, out),
             Waiting::Line(_) | Waiting::Ringing(_) | Waiting::Talking(_) => self.comfort(now, out),
-            Waiting::Deed { .. } => self.run(now, out),
+            Waiting::Deed { storing, .. } => {
+                let storing = *storing;
+                self.on_not_stored(storing, now, out);
+            }
             Waiting::Message { .. } => self.end_message(now, out),
             Waiting::Greeting(_) => self.greeting_failed(now, out),
             Waiting::Confirmation { .. }

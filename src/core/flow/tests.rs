@@ -461,7 +461,8 @@ fn a_caller_without_a_number_is_asked_for_one_at_once() {
 
 #[test]
 fn who_says_nothing_or_nonsense_waits_on_and_can_be_answered_all_the_while() {
-    for answer in ["", "7", "2#", "2123#"] {
+    // Nor are dear numbers, or such as are abroad, numbers to be called back.
+    for answer in ["", "7", "2#", "2123#", "288095551234#", "281018765551234#"] {
         let mut scene = Scene::queued(with_offer());
         scene.pass(10_000);
         scene.press("1");

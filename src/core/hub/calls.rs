@@ -1,5 +1,6 @@
 //! Callers, from the offer to the last word of their media.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Group, Script};
@@ -29,6 +30,7 @@ pub(super) struct Offered {
     pub caller: CallerId,
     pub account: Option<Login>,
     pub is_near_phone: bool,
+    pub stranger: Option<IpAddr>,
 }
 
 /// One caller's call.
@@ -43,6 +45,8 @@ pub(super) struct Call {
     /// How the call comes into the next line.
     pub origin: Origin,
     pub refuses_recording: bool,
+    /// Where a call came from that nobody vouches for.
+    pub stranger: Option<IpAddr>,
     /// A call of ours.
     pub outbound: Option<Outbound>,
     /// What was promised last in this call.
@@ -93,6 +97,7 @@ impl Call {
             stay: Stay::Alone,
             origin: Origin::Called,
             refuses_recording: false,
+            stranger: None,
             outbound: None,
             promised: None,
             message: None,
@@ -145,7 +150,7 @@ impl Hub {
         block: Block,
         out: &mut Vec<Command>,
     ) {
-        let Offered { call, leg, dialled, caller, .. } = offered;
+        let Offered { call, leg, dialled, caller, stranger, .. } = offered;
         let plan = self.plan.version.clone();
         let fact = CallFact::Offered {
             dialled: dialled.clone(),
@@ -160,7 +165,8 @@ impl Hub {
         let flow = Flow::new(call, leg, script, block, knowledge, self.setting());
         self.legs.insert(leg, Role::Caller(call));
         self.caller_is_here(now, &caller, true);
-        self.calls.insert(call, Call::new(leg, flow, caller, plan));
+        let entry = Call { stranger, ..Call::new(leg, flow, caller, plan) };
+        self.calls.insert(call, entry);
         out.push(Command::Answer { leg });
     }
 

@@ -9,6 +9,7 @@
 //! - `callbacks`: operators call customers back
 //! - `outbound`: the phones of customers whom robots or operators call
 //! - `promises`: what calls promise, and how the ledger has it kept
+//! - `strangers`: how much is promised on the word of calls from anywhere
 //! - `aftermath`: what follows when a conversation is over
 //! - `recording`: conversations are written down
 //! - `topic`: what a conversation was about
@@ -29,6 +30,7 @@ mod phones;
 mod promises;
 mod recording;
 pub mod snapshot;
+mod strangers;
 mod talk;
 mod tips;
 mod today;
@@ -58,6 +60,7 @@ use aftermath::Aftermath;
 use calls::Call;
 use ids::Ids;
 use legs::Role;
+use strangers::Strangers;
 use tips::TipMemory;
 use today::Today;
 
@@ -96,6 +99,7 @@ pub struct Hub {
     /// Messages that are being left, or whose file is not closed yet, and what they belong to.
     messages: BTreeMap<CallId, Option<PromiseId>>,
     aftermath: Aftermath,
+    strangers: Strangers,
     is_draining: bool,
 }
 
@@ -129,6 +133,7 @@ impl Hub {
             unspoken: BTreeMap::new(),
             messages: BTreeMap::new(),
             aftermath: Aftermath::default(),
+            strangers: Strangers::default(),
             is_draining: false,
         }
     }
@@ -153,8 +158,18 @@ impl Hub {
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Command>) {
         let from = out.len();
         match event {
-            Event::CallOffered { call, leg, dialled, caller, account, is_near_phone, replaces } => {
-                let offered = calls::Offered { call, leg, dialled, caller, account, is_near_phone };
+            Event::CallOffered {
+                call,
+                leg,
+                dialled,
+                caller,
+                account,
+                is_near_phone,
+                stranger,
+                replaces,
+            } => {
+                let offered =
+                    calls::Offered { call, leg, dialled, caller, account, is_near_phone, stranger };
                 match replaces {
                     Some(replaced) => self.replace(now, offered, replaced, out),
                     None => self.offer(now, offered, out),

@@ -15,7 +15,7 @@ use super::super::flow::Flow;
 use super::super::flow::deeds::Deed;
 use super::super::knowledge::Knowledge;
 use super::super::promises::due::due_time;
-use super::super::promises::{Ledger, Made, NewPromise, PromiseAct};
+use super::super::promises::{Ledger, Made, NewPromise, NotMade, PromiseAct};
 use super::Hub;
 use super::outbound::Outbound;
 use crate::dialplan::plan::{Block, Script, Trigger};
@@ -162,6 +162,10 @@ impl Hub {
     ) -> Option<(PromiseId, Made)> {
         let id = self.ids.promise(now);
         let entry = self.calls.get_mut(&call)?;
+        let stranger = entry.stranger.filter(|_| terms.kind.is_asked_for());
+        if stranger.is_some_and(|source| !self.strangers.may_be_promised(now, source)) {
+            return Some((id, Made::Refused(NotMade::CalledOften)));
+        }
         let is_from_line = terms.kind == PromiseKind::CallbackFromLine;
         let place = entry.place.take().filter(|_| is_from_line);
         let message = entry.message.take();
@@ -342,7 +346,10 @@ impl Hub {
                 place: None,
                 about: about.clone(),
             };
-            self.with_ledger(now, |ledger, wall, acts| ledger.make(wall, new, acts));
+            let made = self.with_ledger(now, |ledger, wall, acts| ledger.make(wall, new, acts));
+            if made == Made::Refused(NotMade::NotAllowed) {
+                problem = Some(NotMade::NotAllowed.to_string());
+            }
         }
         // After the promises that came of it.
         self.settle(now, out);

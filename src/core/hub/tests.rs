@@ -279,6 +279,7 @@ impl House {
             caller,
             account,
             is_near_phone: true,
+            stranger: None,
             replaces: None,
         });
         caller_legs

@@ -41,9 +41,10 @@ impl Ledger {
         self.outbound.begin(wall);
         if !is_human {
             self.robot_line(&robot).up.insert(id);
-            if is_first_try {
-                self.caps.called(Called { phone, robot, at: wall });
-            }
+        }
+        // The tries of a robot are one call; a human's promise has no name.
+        if is_human || is_first_try {
+            self.caps.called(Called { phone, robot, at: wall });
         }
         self.changed(id, PromiseNews::Changed, out);
         out.push(PromiseAct::StoreAttempt(attempt));
@@ -64,7 +65,8 @@ impl Ledger {
         }
         let attempt = attempt.clone();
         let rules = Rules::of(&entry.promise, self.plan.as_deref());
-        if !rules.times(&entry.promise).are_open(wall) {
+        let may_call = rules.allow(&entry.promise.phone);
+        if !may_call || !rules.times(&entry.promise).are_open(wall) {
             self.detach(wall, promise, out);
             self.schedule(wall, promise, wall, out);
             self.changed(promise, PromiseNews::Changed, out);

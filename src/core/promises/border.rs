@@ -48,6 +48,8 @@ pub enum NotMade {
     Forbidden,
     #[error("the customer was called often enough lately")]
     CalledOften,
+    #[error("the plan allows no calls to this number")]
+    NotAllowed,
     #[error("too much is promised already")]
     Full,
 }

@@ -1,4 +1,4 @@
-//! Whom robots called lately: `no-more-than 1 per="7d"`.
+//! Whom we called lately: robots, `no-more-than 1 per="7d"`, and operators, under no name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use super::super::event::Called;
 /// Beyond so many calls the oldest are forgotten, and with them their caps.
 const CALLED_MAX: usize = 500_000;
 
-/// The calls of robots, by robot and number. The tries of one promise are one call.
+/// Calls by robot and number. The tries of one promise of a robot are one call; those of operators
+/// are known from the start of the server on.
 #[derive(Debug, Default)]
 pub(super) struct Caps {
     of: BTreeMap<(String, PhoneNumber), BTreeSet<Timestamp>>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::dialplan::Plan;
+use crate::dialplan::plan::Cap;
 use crate::domain::{Promise, PromiseId, PromiseKind, PromiseState, Timestamp};
 
 use super::super::event::{Called, PromiseNews};
@@ -16,6 +17,9 @@ const EVENT_KEYS_MAX: usize = 300_000;
 const SPREAD_FROM_MS: u64 = 30 * 60_000;
 /// but for its last part, which is left for second tries: three quarters of it.
 const SPREAD_OVER: (u64, u64) = (3, 4);
+/// So often operators call one number back in a day because somebody called us with it or typed it:
+/// that need not have been its owner.
+const CALLBACKS_CAP: Cap = Cap { calls: 10, per_ms: 86_400_000 };
 /// Calls older than this count for no cap; a duration in a plan is not longer.
 const CAP_PERIOD_MAX_MS: u64 = 366 * 86_400_000;
 
@@ -153,14 +157,20 @@ impl Ledger {
         if self.is_forbidden(promise) {
             return Some(NotMade::Forbidden);
         }
-        if let Rules::Robot(robot, _) = self.rules(promise)
-            && let Some(cap) = robot.cap
+        let rules = self.rules(promise);
+        if !rules.allow(&promise.phone) {
+            return Some(NotMade::NotAllowed);
+        }
+        self.caps.forget_before(wall.minus_ms(CAP_PERIOD_MAX_MS));
+        let cap = match &rules {
+            Rules::Robot(robot, _) => robot.cap.map(|cap| (cap, promise.due)),
+            Rules::Human(..) => promise.kind.is_asked_for().then_some((CALLBACKS_CAP, wall)),
+            Rules::Unknown | Rules::Gone => None,
+        };
+        if let Some((cap, until)) = cap
+            && self.caps.allowed_from(wall, cap, &promise.name, &promise.phone) > until
         {
-            self.caps.forget_before(wall.minus_ms(CAP_PERIOD_MAX_MS));
-            let at = self.caps.allowed_from(wall, cap, &promise.name, &promise.phone);
-            if at > promise.due {
-                return Some(NotMade::CalledOften);
-            }
+            return Some(NotMade::CalledOften);
         }
         let of_number = self.numbers.open(&promise.phone).count();
         let is_full = self.entries.len() >= PROMISES_MAX || of_number >= PROMISES_OF_NUMBER_MAX;
@@ -243,7 +253,8 @@ impl Ledger {
         let Some(entry) = self.entries.get(&id) else { return };
         let home = home(&entry.promise, self.plan.as_deref());
         let moves = entry.promise.kind.is_human() && home != entry.promise.group;
-        let is_gone = matches!(self.rules(&entry.promise), Rules::Gone);
+        let rules = self.rules(&entry.promise);
+        let is_gone = matches!(rules, Rules::Gone) || !rules.allow(&entry.promise.phone);
         let is_unplanned = entry.promise.state == PromiseState::Open;
         let from = entry.promise.next_at.unwrap_or(wall);
         if entry.stage == Stage::Unstored {

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::dialplan::Plan;
 use crate::dialplan::hours::Hours;
 use crate::dialplan::plan::{CallbackRules, Robot, RobotKind, Script, Window};
-use crate::domain::{Promise, Timestamp};
+use crate::domain::{PhoneNumber, Promise, Timestamp};
 
 use super::due::only_hours;
 use super::zones;
@@ -63,6 +63,11 @@ impl Rules {
             Self::Robot(_, script) | Self::Human(_, script) => Some(script),
             Self::Unknown | Self::Gone => None,
         }
+    }
+
+    /// Whether the plan allows calls to this number.
+    pub fn allow(&self, phone: &PhoneNumber) -> bool {
+        self.script().is_none_or(|script| script.call_to.allows(phone))
     }
 
     /// How often the customer is called at most.

@@ -30,6 +30,10 @@ impl Ledger {
             let note = "the plan has no such robot any more".to_owned();
             return self.finish(wall, id, PromiseState::Cancelled, note, out);
         }
+        if !rules.allow(&entry.promise.phone) {
+            let note = "the plan allows no calls to this number".to_owned();
+            return self.finish(wall, id, PromiseState::Cancelled, note, out);
+        }
         if entry.tried() >= rules.tries() {
             let note = format!("not reached, called {}", times(entry.tried()));
             return self.finish(wall, id, PromiseState::GivenUp, note, out);

@@ -110,6 +110,8 @@ pub struct Script {
     pub timezone: TimeZone,
     /// Where operators may send calls of this file.
     pub transfer_to: TransferTo,
+    /// Which customers may be called because of this file.
+    pub call_to: CallTo,
     pub hours: BTreeMap<String, Hours>,
     /// The bodies of the `number` blocks.
     pub entries: Vec<Block>,
@@ -133,6 +135,7 @@ impl Script {
             language: Language::default(),
             timezone: TimeZone::UTC,
             transfer_to: TransferTo::default(),
+            call_to: CallTo::default(),
             hours: BTreeMap::new(),
             entries: Vec::new(),
             steps: BTreeMap::new(),
@@ -156,6 +159,38 @@ impl TransferTo {
             NumberPattern::Number(allowed) => allowed == number,
             NumberPattern::Beginning(beginning) => number.as_str().starts_with(beginning),
         })
+    }
+}
+
+/// Numbers at which robots and operators call customers, whoever named the number: the network, the
+/// caller by keys, the shop, or the CRM. A call that nobody paid for may come from a dear number,
+/// or name one, so that we call it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallTo {
+    /// Without `call-to`: the ordinary numbers of our own country.
+    Country(Region),
+    /// What the file names.
+    Numbers(Vec<NumberPattern>),
+}
+
+impl Default for CallTo {
+    fn default() -> Self {
+        Self::Country(Region::default())
+    }
+}
+
+impl CallTo {
+    /// A dear number is called only if the file names it digit by digit.
+    pub fn allows(&self, number: &PhoneNumber) -> bool {
+        match self {
+            Self::Country(region) => number.is_of(*region) && number.is_ordinary(),
+            Self::Numbers(patterns) => patterns.iter().any(|pattern| match pattern {
+                NumberPattern::Number(allowed) => allowed == number,
+                NumberPattern::Beginning(beginning) => {
+                    number.as_str().starts_with(beginning) && number.is_ordinary()
+                }
+            }),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use jiff::tz::TimeZone;
 use super::Settings;
 use super::day::Day;
 use super::finding::{Report, Span};
-use super::plan::{Dialled, NumberPattern, Plan, TransferTo};
+use super::plan::{CallTo, Dialled, NumberPattern, Plan, TransferTo};
 use super::syntax::{self, Node, Spanned, Value};
 use super::tree::{NumberTree, ScriptTree, StepTree};
 use crate::domain::{Language, PhoneNumber};
@@ -43,6 +43,7 @@ const TOP_LEVEL: &[&str] = &[
     "language",
     "timezone",
     "transfer-to",
+    "call-to",
     "hours",
     "number",
     "menu",
@@ -75,6 +76,7 @@ pub fn read(
         language: reader.language,
         timezone,
         transfer_to: TransferTo::default(),
+        call_to: CallTo::Country(settings.region),
         hours: BTreeMap::new(),
         numbers: Vec::new(),
         steps: BTreeMap::new(),
@@ -122,7 +124,8 @@ impl Reader<'_, '_> {
     fn top_level(&mut self, node: &Node, tree: &mut ScriptTree) {
         match node.name.value.as_str() {
             "language" | "timezone" => {} // read before all others
-            "transfer-to" => self.transfer_to(node, &mut tree.transfer_to),
+            "transfer-to" => tree.transfer_to.0.extend(self.number_patterns(node)),
+            "call-to" => self.call_to(node, &mut tree.call_to),
             "hours" => {
                 if let Some((name, hours)) = self.hours(node) {
                     let twice = tree.hours.insert(name.value.clone(), hours).is_some();
@@ -281,17 +284,27 @@ impl Reader<'_, '_> {
         Some(Spanned::new(Dialled::Internal(text.value), text.span))
     }
 
+    /// `call-to "+7*" "+375*"`
+    fn call_to(&mut self, node: &Node, allowed: &mut CallTo) {
+        let new = self.number_patterns(node);
+        match allowed {
+            CallTo::Country(_) => *allowed = CallTo::Numbers(new),
+            CallTo::Numbers(known) => known.extend(new),
+        }
+    }
+
     /// `transfer-to "+7495*" "+78001234567"`
-    fn transfer_to(&mut self, node: &Node, allowed: &mut TransferTo) {
+    fn number_patterns(&mut self, node: &Node) -> Vec<NumberPattern> {
         self.plain(node);
         if node.args.is_empty() {
-            let hint = "write transfer-to \"+7495*\" \"+78001234567\"";
+            let hint = format!("write {} \"+7495*\" \"+78001234567\"", node.name.value);
             self.report.error_hint(node.head(), "to which numbers?", hint);
         }
+        let mut patterns = Vec::new();
         for arg in &node.args {
             let Some(text) = self.text(arg, "a number such as \"+7495*\"") else { continue };
             match NumberPattern::parse(&text.value, self.settings.region) {
-                Some(pattern) => allowed.0.push(pattern),
+                Some(pattern) => patterns.push(pattern),
                 None => {
                     let message = format!("\"{}\" is no telephone number", text.value);
                     let hint = "write +, the country code and digits; a * at the end stands for \
@@ -300,6 +313,7 @@ impl Reader<'_, '_> {
                 }
             }
         }
+        patterns
     }
 
     /// The statements in a node's braces.

@@ -244,3 +244,25 @@ fn operators_may_transfer_to_the_numbers_that_the_file_names() {
     let number = PhoneNumber::parse("+74951234567", Region::default()).unwrap();
     assert!(!plan.scripts["shop"].transfer_to.allows(&number), "without the line, none");
 }
+
+#[test]
+fn customers_are_called_at_ordinary_numbers_of_our_country_unless_the_file_names_others() {
+    let allowed = |line: &str| {
+        let plan = load_text(&format!("{line}\nnumber \"100\" {{ hangup }}\n"));
+        plan.unwrap_or_else(|findings| panic!("{findings:#?}")).plan.scripts["shop"].call_to.clone()
+    };
+    // Mobile, landline, free; premium, Kazakhstan, Belarus, Jamaica, a satellite.
+    let ours = ["+79161112233", "84951112233", "+78003334455"];
+    let dear = ["+78095551234", "+77272223344", "+375291112233", "+18765551234", "+882161234567"];
+    let all = [&ours[..], &dear].concat();
+    let allows = |line: &str, all: &[&'static str]| {
+        let allowed = allowed(line);
+        let number = |text: &str| PhoneNumber::parse(text, Region::default()).unwrap();
+        all.iter().copied().filter(|text| allowed.allows(&number(text))).collect::<Vec<_>>()
+    };
+    assert_eq!(allows("", &all), ours);
+    assert_eq!(allows("call-to \"+7*\" \"+375*\"", &all), [&ours[..], &dear[1..3]].concat());
+    assert_eq!(allows("call-to \"+7495*\"\ncall-to \"+78095551234\"", &all), [ours[1], dear[0]]);
+    let found = findings("call-to \"here\"\nnumber \"100\" { hangup }\n");
+    assert!(found[0].starts_with("1:9 error: \"here\" is no telephone number"), "{found:#?}");
+}

@@ -1,13 +1,17 @@
-//! How long recordings are kept.
+//! How long recordings are kept, and what becomes of those that our death cut off.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::domain::Timestamp;
+use super::writer;
+use crate::domain::{RecordingNote, Timestamp};
+use crate::media::playlist::SAMPLES_PER_MS;
 
 const DAY_MS: u64 = 86_400_000;
+/// A second of a conversation.
+const SECOND_BYTES: usize = 32_000;
 /// Folders within folders; deeper ones are not looked into.
 const DEPTH_MAX: usize = 4;
 
@@ -42,6 +46,42 @@ pub fn delete_old(folder: &Path, days: u16, now: Timestamp) -> io::Result<usize>
         }
     }
     Ok(deleted)
+}
+
+/// What a recording says of itself that ended with the server.
+const CUT_OFF: &str = "the server died";
+
+/// Makes the recordings whole that the death of a server left as `.wav.part`: under their names, with
+/// all that reached the disk, which is all but the last second or two. Only for the one server that
+/// records into this folder, before it records. A file in which nothing can be heard is left as it is;
+/// an error is a folder that can't be read.
+pub fn rescue(folder: &Path) -> io::Result<Vec<RecordingNote>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut recordings = Vec::new();
+    collect(folder, DEPTH_MAX, &mut recordings)?;
+    let parts = recordings.iter().filter(|(file, _)| file.extension().is_some_and(|e| e == "part"));
+    let rescued = parts.filter_map(|(part, _)| {
+        let whole = part.with_extension("");
+        let moments = writer::rescue(&whole)?;
+        let file = whole.strip_prefix(folder).ok()?.to_str()?.to_owned();
+        let (length_ms, problem) = (moments / SAMPLES_PER_MS, Some(CUT_OFF.to_owned()));
+        Some(RecordingNote { file, length_ms, paused: Vec::new(), problem })
+    });
+    Ok(rescued.collect())
+}
+
+/// Whether recordings can be written: tries with a second of one. A folder that is not there yet is made
+/// by the first recording, so its absence is no trouble.
+pub fn can_write(folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let file = folder.join(".writable");
+    let written = fs::write(&file, [0; SECOND_BYTES]);
+    let removed = fs::remove_file(&file);
+    written.and(removed)
 }
 
 fn collect(

@@ -2,11 +2,12 @@
 //!
 //! - `track`: two voices on one line of time
 //! - `session`: one recording, from its beginning to its note
+//! - `sounds`: the queue of what is said
 //! - `silence`: when whoever leaves a message has fallen silent
 //! - `writer`: the file
 //! - [`keeping`]: how long recordings are kept
 //!
-//! A leg that is recorded has a `Tap`, which puts each packet of its peer into a bounded queue.
+//! A leg that is recorded has a `Tap`, which puts each packet of its peer into the bounded queue.
 //! If the queue is full, because the disk is too slow, the packet is missing in the file, and the
 //! note says so. What concerns a whole recording (its end, its pauses) is in its `Ticket`, so
 //! that it can neither be lost nor come too late.
@@ -14,6 +15,7 @@
 pub mod keeping;
 mod session;
 mod silence;
+mod sounds;
 mod track;
 mod writer;
 
@@ -29,6 +31,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::session::{Session, Task};
+use self::sounds::{Listener, SOUND_BYTES_MAX, Sound, Speaker};
 pub(super) use self::track::Side;
 use super::border::{MediaEvent, Message, Recording};
 use super::clock::Clock;
@@ -36,10 +39,9 @@ use super::outbox::Outbox;
 use super::packet::Incoming;
 use crate::domain::Codec;
 
-/// Packets that may wait for the disk, of all recordings: with 50 of them, 1.6 s.
-const SOUNDS_MAX: usize = 8_192;
-/// Audio in one of them; longer packets are several.
-const SOUND_BYTES_MAX: usize = 240;
+/// Packets that may wait for the disk, of all recordings: with 50 of them 13 s, with 1,000 of them
+/// 0.6 s. That is 18 MB, of which only what waits is taken.
+const SOUNDS_MAX: usize = 65_536;
 /// Recordings that wait to be begun; with so many, the disk has stood still for long, and a further
 /// one is not begun.
 const ORDERS_MAX: usize = 256;
@@ -128,7 +130,7 @@ pub(super) struct Tap {
     ticket: Arc<Ticket>,
     side: Side,
     clock: Clock,
-    sounds: SyncSender<Sound>,
+    sounds: Speaker,
 }
 
 impl Tap {
@@ -149,7 +151,7 @@ impl Tap {
                 audio: [0; SOUND_BYTES_MAX],
             };
             sound.audio[..part.len()].copy_from_slice(part);
-            if self.sounds.try_send(sound).is_err() {
+            if !self.sounds.say(sound) {
                 self.ticket.missing.fetch_add(part.len() as u64, Ordering::Relaxed);
             }
             timestamp = timestamp.wrapping_add(part.len() as u32);
@@ -161,18 +163,6 @@ impl Drop for Tap {
     fn drop(&mut self) {
         self.ticket.end(self.clock.now_us());
     }
-}
-
-/// An audio packet on its way to the file.
-#[derive(Debug)]
-struct Sound {
-    number: u64,
-    side: Side,
-    codec: Codec,
-    arrived_us: u64,
-    timestamp: u32,
-    length: usize,
-    audio: [u8; SOUND_BYTES_MAX],
 }
 
 /// An imperative to the recorder.
@@ -187,7 +177,7 @@ enum Order {
 #[derive(Debug)]
 pub(super) struct RecorderDoor {
     orders: SyncSender<Order>,
-    sounds: SyncSender<Sound>,
+    sounds: Speaker,
     clock: Clock,
     last_number: AtomicU64,
 }
@@ -237,7 +227,7 @@ impl RecorderDoor {
 /// Starts the recorder.
 pub(super) fn start(clock: Clock, outbox: Outbox) -> io::Result<(RecorderDoor, JoinHandle<()>)> {
     let (orders, ordered) = sync_channel(ORDERS_MAX);
-    let (sounds, heard) = sync_channel(SOUNDS_MAX);
+    let (sounds, heard) = sounds::queue(SOUNDS_MAX);
     let sessions = BTreeMap::new();
     let recorder =
         Recorder { orders: ordered, sounds: heard, clock, outbox, sessions, ending: None };
@@ -250,7 +240,7 @@ pub(super) fn start(clock: Clock, outbox: Outbox) -> io::Result<(RecorderDoor, J
 /// The thread.
 struct Recorder {
     orders: Receiver<Order>,
-    sounds: Receiver<Sound>,
+    sounds: Listener,
     clock: Clock,
     outbox: Outbox,
     sessions: BTreeMap<u64, Session>,
@@ -299,7 +289,7 @@ impl Recorder {
         let ended: Vec<_> = self.sessions.values().filter_map(Session::has_ended).collect();
         let mut turn = Turn::More;
         for _ in 0..SOUNDS_MAX {
-            let Ok(sound) = self.sounds.try_recv() else {
+            let Some(sound) = self.sounds.hear() else {
                 break;
             };
             // A recording is ordered before its first packet can come.

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::writer::WavFile;
 use super::*;
 use crate::domain::{LegId, RecordingNote};
 use crate::media::g711;
@@ -224,7 +225,7 @@ fn what_the_disk_was_too_slow_for_is_noted() {
 
 #[test]
 fn a_full_queue_never_holds_up_a_worker() {
-    let (sounds, _stuck) = sync_channel(1);
+    let (sounds, _stuck) = sounds::queue(1);
     let ticket = Arc::new(Ticket::new(1, false, 0));
     let tap = Tap { ticket: Arc::clone(&ticket), side: Side::Left, clock: Clock::start(), sounds };
     let audio = [0xD5; 480];
@@ -263,4 +264,32 @@ fn only_recordings_older_than_the_days_are_deleted() {
     assert_eq!(keeping::delete_old(folder.path(), 90, in_days(90)).unwrap(), 3);
     assert_eq!(left(), 1);
     assert_eq!(keeping::delete_old(&folder.path().join("none"), 90, now).unwrap(), 0);
+}
+
+#[test]
+fn a_recording_that_our_death_cut_off_is_whole_again() {
+    let folder = TempDir::new().unwrap();
+    let day = folder.path().join("2026-11-22");
+    let mut file = WavFile::create(&day.join("call.wav"), 2).unwrap();
+    file.write(&vec![[7, -7]; 8_000]).unwrap();
+    file.checkpoint().unwrap();
+    // Half of what came later reached the disk; no header tells of it.
+    let bytes = [vec![9; 4 * 400], vec![1; 3]].concat();
+    let mut torn =
+        std::fs::OpenOptions::new().append(true).open(day.join("call.wav.part")).unwrap();
+    std::io::Write::write_all(&mut torn, &bytes).unwrap();
+    std::mem::forget(file);
+    std::fs::write(day.join("empty.wav.part"), "RIFF").unwrap();
+    std::fs::write(day.join("notes.part"), "RIFF").unwrap();
+
+    let rescued = keeping::rescue(folder.path()).unwrap();
+    let [note] = &rescued[..] else { panic!("{rescued:?}") };
+    assert_eq!((&note.file[..], note.length_ms), ("2026-11-22/call.wav", 1_050));
+    assert!(note.problem.is_some());
+    let mut wav = hound::WavReader::open(day.join("call.wav")).unwrap();
+    assert_eq!(wav.duration(), 8_400);
+    assert_eq!(wav.samples::<i16>().take(2).map(Result::unwrap).collect::<Vec<_>>(), [7, -7]);
+    assert!(!day.join("call.wav.part").exists() && day.join("empty.wav.part").exists());
+    assert_eq!(keeping::rescue(folder.path()).unwrap(), []);
+    assert_eq!(keeping::rescue(&folder.path().join("none")).unwrap(), []);
 }

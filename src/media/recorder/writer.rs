@@ -2,7 +2,7 @@
 //! time.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
@@ -14,6 +14,9 @@ const SAMPLE_BYTES: u64 = 2;
 const HEADER_BYTES: u64 = 44;
 /// One second goes to the system at once.
 const BUFFER_BYTES: usize = 32_000;
+
+/// Moments for which hound has room at a time: 200 ms.
+const WRITTEN_AT_ONCE: usize = 1_600;
 
 pub(super) struct WavFile {
     writer: WavWriter<BufWriter<File>>,
@@ -38,8 +41,13 @@ impl WavFile {
 
     pub fn write(&mut self, moments: &[Moment]) -> Result<(), hound::Error> {
         let channels = usize::from(self.channels);
-        let mut samples = moments.iter().flat_map(|moment| &moment[..channels]);
-        samples.try_for_each(|&sample| self.writer.write_sample(sample))
+        for part in moments.chunks(WRITTEN_AT_ONCE) {
+            let mut writer = self.writer.get_i16_writer((part.len() * channels) as u32);
+            let samples = part.iter().flat_map(|moment| &moment[..channels]);
+            samples.for_each(|&sample| writer.write_sample(sample));
+            writer.flush()?;
+        }
+        Ok(())
     }
 
     /// From now on the file can be read up to here, even if we are killed.
@@ -74,12 +82,26 @@ impl WavFile {
     }
 }
 
+/// Gives a file that somebody's death cut off its name, with all that reached the disk; says how many
+/// moments that is. `whole`: the name. `None`: nothing can be heard in it; it stays what it is.
+pub(super) fn rescue(whole: &Path) -> Option<u64> {
+    let mut head = [0; HEADER_BYTES as usize];
+    File::open(part(whole)).ok()?.read_exact(&mut head).ok()?;
+    let channels = u64::from(u16::from_le_bytes([head[22], head[23]]));
+    if !head.starts_with(b"RIFF") || !(1..=2).contains(&channels) {
+        return None;
+    }
+    let moments = mend(&part(whole), channels * SAMPLE_BYTES);
+    fs::rename(part(whole), whole).ok()?;
+    Some(moments)
+}
+
 fn part(path: &Path) -> PathBuf {
     path.with_added_extension("part")
 }
 
-/// Makes the header tell the length that the file has; on a full disk a header may tell more. Says
-/// how many moments there are.
+/// Makes the header tell the length that the file has; on a full disk, or after our death, a header
+/// may tell more or less. Says how many moments there are.
 fn mend(path: &Path, moment_bytes: u64) -> u64 {
     let mended = || {
         let mut file = OpenOptions::new().write(true).open(path)?;

@@ -80,6 +80,7 @@ impl World<'_> {
             caller,
             account: None,
             is_near_phone: false,
+            stranger: None,
             replaces: None,
         });
         self.tell(Event::Confirmed { leg });

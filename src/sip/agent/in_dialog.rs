@@ -5,6 +5,7 @@ use super::super::message::body::{self, Session};
 use super::super::message::{HeaderName, KnownMethod, Method, Request, Response, Status};
 use super::super::transport::Flow;
 use super::dtmf::{self, Info};
+use super::invite::Answer;
 use super::leg::Stage;
 use super::subscriptions::ALLOW_EVENTS;
 use super::{Agent, SDP};
@@ -139,8 +140,8 @@ impl Agent {
         {
             response.set_body(SDP, description.offer());
         }
-        self.await_ack(now_ms, id, server, &response, we_offer, false);
-        self.respond(now_ms, server, &response);
+        let answer = Answer { server, response: &response, with_offer: we_offer };
+        self.accept_with(now_ms, id, answer, None);
     }
 
     fn update(&mut self, now_ms: u64, server: u64, id: LegId, flow: Flow, request: &Request) {

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::message::{HeaderName, KnownMethod, Method, Request, Response, Status};
+use super::super::message::{HeaderName, KnownMethod, Method, Parsed, Request, Response, Status};
 use super::super::transaction::{self, server};
 use super::super::transport::Flow;
+use super::admission::Peer;
 use super::leg::Stage;
 use super::tokens::{Digest, leg_of, tag_of};
 use super::{ALLOW, Agent, SDP, SERVER, SUPPORTED, Server};
@@ -33,13 +34,8 @@ impl Agent {
             self.drive_server(now_ms, id, server::Transaction::repeated);
             return;
         }
-        if self.servers.len() + self.clients.len() >= self.settings.limits.transactions_max {
-            let tag = self.stateless_tag(&request.headers);
-            let busy =
-                Response::answering(&request.headers, Status::SERVICE_UNAVAILABLE, Some(&tag));
-            let busy = self.with_retry_after(busy);
-            self.outbox.packets.push((back, busy.to_bytes()));
-            return;
+        if !self.has_room(now_ms, flow, &request) {
+            return self.refuse_for_now(back, &request);
         }
         if request.method.is(KnownMethod::Register) {
             return self.register(now_ms, flow, back, key, &request);
@@ -48,20 +44,66 @@ impl Agent {
         self.dispatch(now_ms, id, flow, request);
     }
 
+    /// There is no time for anything new: what begins something is refused at once, everything else
+    /// has its way. Times are those of [`Agent::receive`].
+    pub fn refuse_new(&mut self, now_ms: u64, flow: Flow, parsed: Parsed) {
+        let Parsed::Request(mut request) = parsed else {
+            return self.receive(now_ms, flow, parsed);
+        };
+        let back = flow.back(request.stamp_via(flow.remote));
+        let key = transaction::key(&request, &transaction::method_of(&request));
+        let is_repeated = self.by_key.contains_key(&self.tokens.digest(&key));
+        if is_repeated || !begins_something(&request) {
+            return self.request(now_ms, flow, back, request);
+        }
+        self.refuse_for_now(back, &request);
+    }
+
+    /// Whether one more transaction, and one more call if this begins one, may be taken on.
+    fn has_room(&mut self, now_ms: u64, flow: Flow, request: &Request) -> bool {
+        let limits = self.settings.limits;
+        if self.servers.len() + self.clients.len() >= limits.transactions_max {
+            return false;
+        }
+        if !request.method.is(KnownMethod::Invite) || is_in_dialog(request) {
+            return true;
+        }
+        let peer = self.peer_of(flow);
+        !self.draining
+            && self.calls() < limits.legs_max
+            && self.admission.admits(now_ms, peer, &limits)
+    }
+
+    /// Who calls, as far as the shares of sources go.
+    pub(super) fn peer_of(&self, flow: Flow) -> Peer {
+        let source = flow.remote.ip().to_canonical();
+        let is_exempt = source.is_loopback() || self.trusts(source);
+        if is_exempt { Peer::Exempt } else { Peer::Stranger(source) }
+    }
+
+    /// 503 with Retry-After. Nothing is kept of it: a flood costs no memory.
+    fn refuse_for_now(&mut self, back: Flow, request: &Request) {
+        let tag = self.stateless_tag(&request.headers);
+        let busy = Response::answering(&request.headers, Status::SERVICE_UNAVAILABLE, Some(&tag));
+        let busy = self.with_retry_after(busy).with(HeaderName::Server, SERVER);
+        self.outbox.packets.push((back, busy.to_bytes()));
+    }
+
     /// Opens a server transaction whose answers go out on `flow`.
     pub(super) fn open(&mut self, now_ms: u64, flow: Flow, request: &Request, key: Digest) -> u64 {
         let id = self.next_id();
         let reliable = flow.transport().is_reliable();
         let timing = self.settings.timing;
         let mut steps = Vec::new();
-        let machine = if request.method.is(KnownMethod::Invite) {
+        let is_invite = request.method.is(KnownMethod::Invite);
+        let machine = if is_invite {
             let mut trying = Response::answering(&request.headers, Status::TRYING, None);
             trying.headers.copy(&HeaderName::Timestamp, &request.headers);
             server::Transaction::invite(trying.to_bytes(), reliable, timing, &mut steps)
         } else {
             server::Transaction::other(reliable, timing)
         };
-        let via = request.headers.via().ok();
+        let via = if is_invite { request.headers.via().ok() } else { None };
         let branch = via.as_ref().and_then(|via| via.unique_branch());
         let branch = branch.map(|branch| self.tokens.digest(branch));
         self.by_key.insert(key, id);
@@ -228,4 +270,21 @@ impl Agent {
 /// Whether two messages of one transaction came from one address: the ports may differ.
 fn is_same_peer(one: Flow, other: Flow) -> bool {
     one.remote.ip().to_canonical() == other.remote.ip().to_canonical()
+}
+
+/// Whether a request is of a dialog that is there already, as its sender says.
+fn is_in_dialog(request: &Request) -> bool {
+    request.headers.to().is_ok_and(|to| to.tag().is_some())
+}
+
+/// Whether a request is neither about something that is there already, nor a question whether we
+/// are there.
+fn begins_something(request: &Request) -> bool {
+    match request.method {
+        Method::Known(
+            KnownMethod::Ack | KnownMethod::Bye | KnownMethod::Cancel | KnownMethod::Options,
+        ) => false,
+        Method::Known(_) => !is_in_dialog(request),
+        Method::Other(_) => true,
+    }
 }

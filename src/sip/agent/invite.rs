@@ -9,6 +9,7 @@ use super::super::message::body::{self, Session};
 use super::super::message::{HeaderName, Headers, Request, Response, Status, Uri};
 use super::super::offer_answer::{LocalDescription, Refusal, check_offer};
 use super::super::transport::Flow;
+use super::admission::HalfOpen;
 use super::identity::{caller_id, without_parameters};
 use super::leg::{Leg, Pending, Provisional, Stage, Unacknowledged};
 use super::register::{Challenge, user_of};
@@ -25,10 +26,19 @@ pub(super) fn dialled(uri: &Uri) -> String {
     without_parameters(&uri.user().unwrap_or_default()).to_owned()
 }
 
+/// A 2xx to an INVITE.
+pub(super) struct Answer<'a> {
+    /// The transaction of the INVITE.
+    pub server: u64,
+    pub response: &'a Response,
+    /// It holds our offer.
+    pub with_offer: bool,
+}
+
 impl Agent {
     /// An INVITE outside of any dialog.
     pub(super) fn new_call(&mut self, now_ms: u64, server: u64, flow: Flow, request: Request) {
-        let offer = match self.examine(now_ms, flow, &request) {
+        let offer = match self.examine(&request) {
             Ok(offer) => offer,
             Err(response) => return self.respond(now_ms, server, &response),
         };
@@ -54,7 +64,8 @@ impl Agent {
         let peer_allows_update = request.headers.lists(&HeaderName::Allow, "UPDATE");
         let answers_options = request.headers.lists(&HeaderName::Allow, "OPTIONS");
         let reliable = request.headers.lists(&HeaderName::Require, "100rel");
-        let pending = Pending { server, request, offer, reliable, provisional: None };
+        let half_open = self.admission.half_open(self.peer_of(flow));
+        let pending = Pending { server, request, offer, reliable, provisional: None, half_open };
         let leg = Leg {
             id,
             dialog,
@@ -82,6 +93,7 @@ impl Agent {
             caller,
             account,
             is_near_phone: self.registrar.is_registered_from(source.ip()),
+            stranger: self.peer_of(flow).stranger(),
             replaces,
             source,
             local,
@@ -90,22 +102,7 @@ impl Agent {
     }
 
     /// All checks that need no plan. Gives the SDP of the offer, if there is one.
-    fn examine(
-        &mut self,
-        now_ms: u64,
-        flow: Flow,
-        request: &Request,
-    ) -> Result<Option<Bytes>, Response> {
-        let limits = self.settings.limits;
-        let source = flow.remote.ip().to_canonical();
-        let exempt = source.is_loopback() || self.trusts(source);
-        let room = !self.draining
-            && self.calls() < limits.legs_max
-            && self.admission.admits(now_ms, source, exempt, &limits);
-        if !room {
-            let busy = self.reply(&request.headers, Status::SERVICE_UNAVAILABLE);
-            return Err(self.with_retry_after(busy));
-        }
+    fn examine(&mut self, request: &Request) -> Result<Option<Bytes>, Response> {
         let offer = self.offer_in(request)?;
         if !request.headers.accepts(SDP) {
             let response = self.reply(&request.headers, Status::NOT_ACCEPTABLE);
@@ -330,29 +327,40 @@ impl Agent {
         if let Some(sdp) = sdp {
             response.set_body(SDP, sdp);
         }
-        self.await_ack(now_ms, id, pending.server, &response, with_offer, true);
-        self.respond(now_ms, pending.server, &response);
+        let answer = Answer { server: pending.server, response: &response, with_offer };
+        self.accept_with(now_ms, id, answer, Some(pending.half_open));
     }
 
-    /// Notes a 2xx that is to be acknowledged.
-    pub(super) fn await_ack(
+    /// Sends a 2xx, and notes that it is to be acknowledged. `half_open`: it is the answer to the
+    /// first INVITE.
+    pub(super) fn accept_with(
         &mut self,
         now_ms: u64,
         id: LegId,
-        server: u64,
-        response: &Response,
-        with_offer: bool,
-        first: bool,
+        answer: Answer<'_>,
+        half_open: Option<HalfOpen>,
     ) {
         let timing = self.settings.timing;
         let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Answer { server, response, with_offer } = answer;
         let interval_ms = timing.t1_ms;
-        let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
+        let (status, headers) = (response.status, &response.headers);
+        let cseq = headers.cseq().map_or(0, |cseq| cseq.number);
         let response = response.to_bytes();
-        leg.unacknowledged =
-            Some(Unacknowledged { cseq, server, response, interval_ms, with_offer, first });
+        leg.unacknowledged = Some(Unacknowledged {
+            cseq,
+            server,
+            response: response.clone(),
+            interval_ms,
+            with_offer,
+            first: half_open.is_some(),
+            half_open,
+        });
         self.timers.arm(now_ms + interval_ms, Due::RepeatAccepted { leg: id, cseq });
         self.timers.arm(now_ms + timing.give_up_ms(), Due::AckMissing { leg: id, cseq });
+        self.drive_server(now_ms, server, |machine, steps| {
+            machine.respond(status, response, steps);
+        });
     }
 
     pub(super) fn repeat_accepted(&mut self, now_ms: u64, id: LegId, cseq: u32) {
@@ -371,15 +379,18 @@ impl Agent {
     /// RFC 3261 §13.3.1.4: no ACK within 64·T1 ends the call with a BYE.
     pub(super) fn ack_missing(&mut self, now_ms: u64, id: LegId, cseq: u32) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        if leg.unacknowledged.take_if(|waiting| waiting.cseq == cseq).is_none() {
-            return;
-        }
+        let waiting = leg.unacknowledged.take_if(|waiting| waiting.cseq == cseq);
+        let Some(waiting) = waiting else { return };
         match leg.stage {
-            Stage::Up => {
-                self.hang_up(now_ms, id, EndedBy::Network, EndReason::NotAcknowledged);
+            // Nobody was ever there: nothing is kept of this call but the BYE itself.
+            Stage::Up if waiting.first => {
+                self.settle_transfer(now_ms, id);
+                self.tell_end(id, EndedBy::Network, EndReason::NotAcknowledged);
+                self.send_last_bye(now_ms, id);
             }
+            Stage::Up => self.hang_up(now_ms, id, EndedBy::Network, EndReason::NotAcknowledged),
             // The BYE waited for the ACK; it waits no longer.
-            Stage::Ending => self.send_bye(now_ms, id),
+            Stage::Ending => self.send_last_bye(now_ms, id),
             Stage::Pending(_) => {}
         }
     }

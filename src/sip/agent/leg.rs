@@ -6,6 +6,7 @@ use super::super::dialog::Dialog;
 use super::super::message::Request;
 use super::super::offer_answer::LocalDescription;
 use super::super::registrar::ContactId;
+use super::admission::HalfOpen;
 use super::transfer::Transfer;
 use crate::domain::{LegId, Login};
 
@@ -68,6 +69,7 @@ pub struct Pending {
     /// Whether provisional answers must be reliable (RFC 3262 §3).
     pub reliable: bool,
     pub provisional: Option<Provisional>,
+    pub half_open: HalfOpen,
 }
 
 /// A reliable provisional answer.
@@ -95,6 +97,9 @@ pub struct Unacknowledged {
     pub with_offer: bool,
     /// The answer to the first INVITE, not to a re-INVITE.
     pub first: bool,
+    /// Counts the call as long as the first ACK is missing.
+    #[expect(dead_code, reason = "it counts by being there")]
+    pub half_open: Option<HalfOpen>,
 }
 
 /// RFC 4028.

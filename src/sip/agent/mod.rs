@@ -49,7 +49,7 @@ mod registrations;
 #[cfg(test)]
 mod scenarios;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ use super::message::{HeaderName, Headers, NameAddr, Parsed, Response, SipUri, St
 use super::registrar::Registrar;
 use super::settings::SipSettings;
 use super::transaction::{Step, server};
-use super::transport::Flow;
+use super::transport::{Flow, Link};
 use crate::config::Transport;
 use crate::domain::{Accounts, EndReason, EndedBy, LegId, MediaSession};
 
@@ -81,6 +81,9 @@ const ALLOW: &str =
 /// The extensions that are understood, for Supported.
 const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 const SDP: &str = "application/sdp";
+/// A longer final answer is not kept for repetitions of its request, which get a new one: an answer
+/// holds what its request had us copy, and hundreds of thousands linger for 32 s.
+const ANSWER_KEPT_MAX: usize = 8 * 1024;
 
 /// What is to be sent and told, in order.
 #[derive(Debug, Default)]
@@ -125,7 +128,7 @@ struct Server {
     flow: Flow,
     key: Digest,
     call: Option<Digest>,
-    /// The topmost branch; `None` without a unique one.
+    /// The topmost branch of an INVITE; `None` without a unique one.
     branch: Option<Digest>,
     leg: Option<LegId>,
 }
@@ -243,6 +246,21 @@ impl Agent {
         &mut self.outbox
     }
 
+    /// Whether this source is one of those that are served before strangers: this machine, a trusted
+    /// network, a server of a trunk, a registered phone.
+    pub fn knows(&self, source: IpAddr) -> bool {
+        source.is_loopback() || self.trusts(source) || self.registrar.is_registered_from(source)
+    }
+
+    /// The connections over which a phone is registered, a call is up, or an answer is awaited.
+    pub fn links_in_use(&self) -> BTreeSet<Link> {
+        let of_legs = self.legs.values().map(|leg| leg.dialog.flow);
+        let of_requests = self.clients.values().map(|client| client.flow);
+        let flows = of_legs.chain(of_requests).chain(self.registrar.flows());
+        let links = flows.filter(|flow| flow.transport().is_reliable()).map(|flow| flow.link);
+        links.collect()
+    }
+
     /// From now on new calls are refused with 503.
     pub fn start_drain(&mut self) {
         self.draining = true;
@@ -301,21 +319,26 @@ impl Agent {
                 }
                 // The caller went away without an ACK to our refusal; the leg is over already.
                 Step::TimedOut => {}
-                Step::Finished => {
-                    let Some(server) = self.servers.remove(&id) else { return };
-                    self.by_key.remove(&server.key);
-                    if let Some(call) = server.call {
-                        self.by_call.remove(&call);
-                    }
-                }
+                Step::Finished => self.forget_server(id),
             }
+        }
+    }
+
+    fn forget_server(&mut self, id: u64) {
+        let Some(server) = self.servers.remove(&id) else { return };
+        self.by_key.remove(&server.key);
+        if let Some(call) = server.call {
+            self.by_call.remove(&call);
         }
     }
 
     fn respond(&mut self, now_ms: u64, id: u64, response: &Response) {
         let bytes = response.to_bytes();
-        let status = response.status;
+        let (status, length) = (response.status, bytes.len());
         self.drive_server(now_ms, id, |machine, steps| machine.respond(status, bytes, steps));
+        if status.is_final() && length > ANSWER_KEPT_MAX {
+            self.forget_server(id);
+        }
     }
 
     /// A response with what all of ours have.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::super::message::{
-    HeaderName, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
+    HeaderName, Headers, KnownMethod, Method, Request, Response, Status, Uri, fields::sent_by,
 };
 use super::super::registrar::ContactId;
 use super::super::transaction::{Step, client};
@@ -88,6 +88,14 @@ impl Agent {
         self.send_request(now_ms, id, request);
     }
 
+    /// Ends a call whose peer has kept silent for 64·T1: whatever it answers, the call is over, so
+    /// nothing is kept of it.
+    pub(super) fn send_last_bye(&mut self, now_ms: u64, id: LegId) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let request = leg.dialog.request(KnownMethod::Bye);
+        self.send(now_ms, leg.dialog.next_hop(), request, Purpose::Nothing);
+    }
+
     /// Sends a request inside the dialog of a leg; gives its transaction.
     pub(super) fn send_request(
         &mut self,
@@ -134,6 +142,10 @@ impl Agent {
             &mut steps,
         );
         request.body = Bytes::new();
+        if matches!(purpose, Purpose::Nothing) && !is_invite {
+            // Nobody will look at it again.
+            request.headers = Headers::default();
+        }
         self.clients.insert(id, Client { machine, flow, resent: false, purpose, request });
         self.take_client_steps(now_ms, id, steps);
     }

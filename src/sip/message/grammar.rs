@@ -55,9 +55,9 @@ pub fn list(text: &str) -> impl Iterator<Item = &str> {
         match find_outside(text, b',') {
             Some(at) => {
                 rest = Some(&text[at + 1..]);
-                Some(text[..at].trim())
+                Some(text[..at].trim_ascii())
             }
-            None => Some(text.trim()),
+            None => Some(text.trim_ascii()),
         }
     })
 }
@@ -74,13 +74,13 @@ impl Params {
     /// allows it. Quoted values keep their quotes.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let mut params = Self::default();
-        let mut rest = text.trim();
+        let mut rest = text.trim_ascii();
         while !rest.is_empty() {
             rest = rest.strip_prefix(';').ok_or(Malformed("parameter without semicolon"))?;
             let end = find_outside(rest, b';').unwrap_or(rest.len());
             let (name, value) = match rest[..end].split_once('=') {
-                Some((name, value)) => (name.trim(), Some(value.trim())),
-                None => (rest[..end].trim(), None),
+                Some((name, value)) => (name.trim_ascii(), Some(value.trim_ascii())),
+                None => (rest[..end].trim_ascii(), None),
             };
             if !is_token(name) || !value.is_none_or(is_param_value) {
                 return Err(Malformed("bad parameter"));

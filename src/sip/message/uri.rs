@@ -229,7 +229,7 @@ pub struct NameAddr {
 
 impl NameAddr {
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         let (display, rest) = match text.strip_prefix('"') {
             Some(quoted) => {
                 let end = grammar::end_of_quoted(quoted).ok_or(Malformed("unbalanced quote"))?;

@@ -131,6 +131,11 @@ impl Registrar {
         self.sources.contains_key(&ip.to_canonical())
     }
 
+    /// The ways to all phones.
+    pub fn flows(&self) -> impl Iterator<Item = Flow> {
+        self.phones.values().flatten().map(|binding| binding.flow)
+    }
+
     /// Whether a phone of this account was registered from this very address and port.
     pub fn is_home(&self, login: &Login, source: SocketAddr) -> bool {
         self.phones.get(login).into_iter().flatten().any(|binding| binding.source == source)

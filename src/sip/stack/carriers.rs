@@ -1,6 +1,6 @@
 //! What is sent, and on which socket or connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 use super::super::transport::tls::TlsPeer;
 use super::super::transport::{Flow, Link, tcp, way};
 use super::super::trunks::servers::Server;
+use super::guests::Guests;
 use crate::config::{Listen, Transport};
 
 /// The sockets to send on.
@@ -18,6 +19,8 @@ pub(super) struct Carriers {
     bound: Vec<Listen>,
     udp: Vec<Arc<UdpSocket>>,
     streams: BTreeMap<Link, tcp::Writer>,
+    /// Those of the streams that peers have made.
+    guests: Guests,
     trunks: Ways,
     shared: tcp::Shared,
 }
@@ -47,14 +50,39 @@ impl Carriers {
         shared: tcp::Shared,
     ) -> Self {
         let trunks = Ways { peers, flows: BTreeMap::new() };
-        Self { bound, udp, streams: BTreeMap::new(), trunks, shared }
+        let guests = Guests::new(shared.limits.connections_max);
+        Self { bound, udp, streams: BTreeMap::new(), guests, trunks, shared }
     }
 
-    pub(super) fn opened(&mut self, link: Link, writer: tcp::Writer) {
-        self.streams.insert(link, writer);
+    /// A connection is there; `true`: there may be too many now.
+    pub(super) fn opened(&mut self, now_ms: u64, flow: Flow, writer: tcp::Writer) -> bool {
+        let is_ours = self.streams.insert(flow.link, writer).is_some();
+        if is_ours {
+            return false;
+        }
+        self.guests.came(now_ms, flow);
+        self.guests.is_crowded(flow.remote.ip())
+    }
+
+    /// Closes what must be closed so that there are not too many; never what is `used`.
+    pub(super) fn make_room(&mut self, used: &BTreeSet<Link>) {
+        let leavers = self.guests.leavers(used);
+        tracing::info!(closed = leavers.len(), "too many connections: idle ones are closed");
+        for link in leavers {
+            self.guests.left(link);
+            if let Some(writer) = self.streams.get(&link) {
+                writer.close();
+            }
+        }
+    }
+
+    /// A message came on a connection.
+    pub(super) fn heard(&mut self, now_ms: u64, link: Link) {
+        self.guests.heard(now_ms, link);
     }
 
     pub(super) fn closed(&mut self, link: Link) {
+        self.guests.left(link);
         self.streams.remove(&link);
     }
 

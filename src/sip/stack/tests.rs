@@ -109,15 +109,26 @@ async fn a_peer_that_never_reads_loses_its_connection_and_nobody_else_waits() {
     stack.shutdown().await;
 }
 
+/// Asks on a connection whether we are there.
+async fn is_served(stream: &mut TcpStream, number: u32) {
+    stream.write_all(request("OPTIONS", number, nowhere()).as_bytes()).await.unwrap();
+    read_until(stream, "SIP/2.0 200").await;
+}
+
 #[tokio::test]
-async fn more_connections_than_allowed_are_closed_at_once() {
-    let limits = Limits { connections_max: 1, ..Limits::default() };
-    let (stack, _events) = start(limits, 8).await;
-    let mut first = connect(&stack).await;
-    first.write_all(request("OPTIONS", 1, nowhere()).as_bytes()).await.unwrap();
-    read_until(&mut first, "SIP/2.0 200").await;
-    let mut second = connect(&stack).await;
-    assert_eq!(second.read(&mut [0; 16]).await.unwrap_or(0), 0);
+async fn of_too_many_connections_an_idle_one_goes_and_never_one_with_a_call() {
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let (stack, mut events) = start(limits, 8).await;
+    let mut calling = connect(&stack).await;
+    calling.write_all(request("INVITE", 1, nowhere()).as_bytes()).await.unwrap();
+    assert!(matches!(events.recv().await, Some(SipEvent::Offered(_))));
+    let mut idle = connect(&stack).await;
+    is_served(&mut idle, 2).await;
+    let mut newcomer = connect(&stack).await;
+    is_served(&mut newcomer, 3).await;
+    let gone = tokio::time::timeout(Duration::from_secs(5), idle.read(&mut [0; 16])).await;
+    assert_eq!(gone.unwrap().unwrap_or(0), 0);
+    is_served(&mut calling, 4).await;
     stack.shutdown().await;
 }
 

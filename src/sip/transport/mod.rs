@@ -65,11 +65,11 @@ pub enum Inbound {
         parsed: Box<Parsed>,
     },
     Opened {
-        link: Link,
+        flow: Flow,
         writer: tcp::Writer,
     },
     Closed {
-        link: Link,
+        flow: Flow,
     },
     /// DNS says where the servers of a trunk are; the number is its place in the settings.
     Located {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::tls::{Certificate, TlsPeer};
 use super::{Flow, Inbound, Link};
-use crate::sip::message::frame::{Frame, frame};
+use crate::sip::message::frame::{Frame, frame_from};
 use crate::sip::message::{Fault, Parsed, Status, parse};
 use crate::sip::settings::Limits;
 
@@ -45,17 +45,28 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<Bytes>,
+    /// Bytes in the queue.
+    unwritten: Arc<AtomicUsize>,
+    bytes_max: usize,
     closing: CancellationToken,
 }
 
 impl Writer {
     /// Queues a message. A peer that does not read loses the connection; `false`: it is gone.
     pub fn send(&self, bytes: Bytes) -> bool {
-        let sent = self.queue.try_send(bytes).is_ok();
+        let length = bytes.len();
+        let before = self.unwritten.fetch_add(length, Ordering::Relaxed);
+        let sent =
+            before.saturating_add(length) <= self.bytes_max && self.queue.try_send(bytes).is_ok();
         if !sent {
             self.closing.cancel();
         }
         sent
+    }
+
+    /// Ends the connection.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 }
 
@@ -118,7 +129,12 @@ pub struct Unwritten {
 /// The way to write on a connection of ours before it is made.
 pub fn outgoing(limits: &Limits) -> (Writer, Unwritten) {
     let (queue, unwritten) = mpsc::channel(limits.unwritten_max);
-    let writer = Writer { queue, closing: CancellationToken::new() };
+    let writer = Writer {
+        queue,
+        unwritten: Arc::default(),
+        bytes_max: limits.unwritten_bytes_max,
+        closing: CancellationToken::new(),
+    };
     (writer.clone(), Unwritten { queue: unwritten, writer })
 }
 
@@ -132,7 +148,7 @@ pub async fn dial(flow: Flow, unwritten: Unwritten, peer: Option<TlsPeer>, share
         () = shared.stop.cancelled() => return,
     };
     let (Ok(_place), Ok(Ok(stream))) = (place, stream) else {
-        let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
+        let _ = shared.inbound.send(Inbound::Closed { flow }).await;
         return;
     };
     let _ = stream.set_nodelay(true);
@@ -147,10 +163,10 @@ pub async fn dial(flow: Flow, unwritten: Unwritten, peer: Option<TlsPeer>, share
         }
         Ok(Err(error)) => {
             tracing::warn!(to = %flow.remote, %error, "no TLS with a trunk");
-            let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
+            let _ = shared.inbound.send(Inbound::Closed { flow }).await;
         }
         Err(_) => {
-            let _ = shared.inbound.send(Inbound::Closed { link: flow.link }).await;
+            let _ = shared.inbound.send(Inbound::Closed { flow }).await;
         }
     }
 }
@@ -172,18 +188,18 @@ pub(super) async fn serve(
     unwritten: Unwritten,
     shared: Shared,
 ) {
-    let link = flow.link;
     let Unwritten { queue: unwritten, writer } = unwritten;
-    let (queue, closing) = (writer.queue.clone(), writer.closing.clone());
+    let (pongs, closing) = (writer.clone(), writer.closing.clone());
+    let in_queue = Arc::clone(&writer.unwritten);
     let half_message = Duration::from_millis(shared.limits.half_message_ms);
-    let mut writing = Box::pin(write_messages(write, unwritten, half_message));
-    if shared.inbound.send(Inbound::Opened { link, writer }).await.is_err() {
+    let mut writing = Box::pin(write_messages(write, unwritten, in_queue, half_message));
+    if shared.inbound.send(Inbound::Opened { flow, writer }).await.is_err() {
         // The owner of all calls is gone; what is queued is its last word.
-        drop(queue);
+        drop(pongs);
         let _ = timeout(half_message, writing).await;
         return;
     }
-    let reader = Reader { read, flow, pongs: queue, shared: &shared, noise: 0 };
+    let reader = Reader { read, flow, pongs, shared: &shared, noise: 0, looked_at: 0 };
     let still_writes = tokio::select! {
         end = reader.run() => match end {
             // The peer has sent all it wants to; it may still wait for our answer.
@@ -196,7 +212,7 @@ pub(super) async fn serve(
         () = shared.stop.cancelled() => true,
     };
     // Now the owner drops its writer, and the queue ends after what was answered so far.
-    let _ = shared.inbound.send(Inbound::Closed { link }).await;
+    let _ = shared.inbound.send(Inbound::Closed { flow }).await;
     if still_writes {
         let _ = timeout(half_message, writing).await;
     }
@@ -205,6 +221,7 @@ pub(super) async fn serve(
 async fn write_messages(
     mut write: impl AsyncWrite + Unpin,
     mut unwritten: mpsc::Receiver<Bytes>,
+    in_queue: Arc<AtomicUsize>,
     longest: Duration,
 ) {
     while let Some(bytes) = unwritten.recv().await {
@@ -214,9 +231,9 @@ async fn write_messages(
             write.flush().await
         };
         match timeout(longest, written).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => in_queue.fetch_sub(bytes.len(), Ordering::Relaxed),
             Ok(Err(_)) | Err(_) => return,
-        }
+        };
     }
 }
 
@@ -231,9 +248,11 @@ enum End {
 struct Reader<'a, R> {
     read: R,
     flow: Flow,
-    pongs: mpsc::Sender<Bytes>,
+    pongs: Writer,
     shared: &'a Shared,
     noise: u32,
+    /// So many bytes of the message that is being read hold no end of its head.
+    looked_at: usize,
 }
 
 impl<R: AsyncRead + Unpin> Reader<'_, R> {
@@ -279,12 +298,16 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
     /// Hands over all whole messages; gives how many bytes the next one needs.
     async fn take_messages(&mut self, buffer: &mut BytesMut) -> Result<usize, End> {
         loop {
-            match frame(buffer, self.shared.limits.message_bytes_max) {
-                Frame::Partial { at_least } => return Ok(at_least),
+            let looked_at = std::mem::take(&mut self.looked_at);
+            match frame_from(buffer, looked_at, self.shared.limits.message_bytes_max) {
+                Frame::Partial { at_least, looked_at } => {
+                    self.looked_at = looked_at;
+                    return Ok(at_least);
+                }
                 Frame::Ping { length } => {
                     buffer.advance(length);
-                    // RFC 5626 §3.5.1. A pong that finds no room is no loss.
-                    let _ = self.pongs.try_send(Bytes::from_static(b"\r\n"));
+                    // RFC 5626 §3.5.1. Who sends pings and reads no pongs loses the connection.
+                    self.pongs.send(Bytes::from_static(b"\r\n"));
                 }
                 Frame::Pong { length } => buffer.advance(length),
                 Frame::Message { length } => {

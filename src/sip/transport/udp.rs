@@ -3,21 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
 
 use super::local::LocalAddress;
-use super::{Flow, Inbound, Link};
-use crate::sip::message::{Parsed, parse};
+use super::{Flow, Link};
 
 /// What the system is asked to buffer in each direction, bytes; it may give less.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// The longest datagram.
 const DATAGRAM_MAX: usize = 65_535;
+/// So many errors in a row end the reading for now.
+const ERRORS_MAX: usize = 64;
 
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -32,34 +32,41 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Reads datagrams until the task is aborted, parses them and hands them over. When the owner of all calls is behind,
-/// datagrams are dropped and counted: their senders repeat them.
-pub async fn receive(
-    listener: usize,
+/// What comes in on one socket.
+#[derive(Debug)]
+pub struct Datagrams {
     socket: Arc<UdpSocket>,
-    bound: SocketAddr,
-    inbound: mpsc::Sender<Inbound>,
-    dropped: Arc<AtomicU64>,
-) {
-    let mut buffer = vec![0; DATAGRAM_MAX];
-    let mut local = LocalAddress::new(bound);
-    loop {
-        // Errors are about datagrams that we sent (ICMP port unreachable).
-        let Ok((length, remote)) = socket.recv_from(&mut buffer).await else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        let parsed = parse(&Bytes::copy_from_slice(&buffer[..length]));
-        if parsed == Parsed::Nothing {
-            continue;
-        }
-        let flow = Flow { link: Link::Udp(listener), remote, local: local.towards(remote) };
-        match inbound.try_send(Inbound::Message { flow, parsed: Box::new(parsed) }) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                dropped.fetch_add(1, Ordering::Relaxed);
+    local: LocalAddress,
+    buffer: Vec<u8>,
+}
+
+impl Datagrams {
+    pub fn new(socket: Arc<UdpSocket>, bound: SocketAddr) -> Self {
+        Self { socket, local: LocalAddress::new(bound), buffer: vec![0; DATAGRAM_MAX] }
+    }
+
+    /// Whether there may be something to read; if not, the task is woken when there is.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.socket.poll_recv_ready(context).map(drop)
+    }
+
+    /// The next datagram; `None`: there is none now.
+    pub fn read(&mut self) -> Option<(SocketAddr, Bytes)> {
+        for _ in 0..ERRORS_MAX {
+            match self.socket.try_recv_from(&mut self.buffer) {
+                Ok((length, remote)) => {
+                    return Some((remote, Bytes::copy_from_slice(&self.buffer[..length])));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                // About a datagram that we sent (ICMP port unreachable).
+                Err(_) => {}
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => return,
         }
+        None
+    }
+
+    /// The way to a peer that was heard on this socket, the n-th.
+    pub fn flow(&mut self, listener: usize, remote: SocketAddr) -> Flow {
+        Flow { link: Link::Udp(listener), remote, local: self.local.towards(remote) }
     }
 }

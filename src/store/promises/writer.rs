@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::super::batches::{Batches, Patience, WriterLimits, never_fits};
+use super::super::batches::{Batches, Patience, WriterLimits};
 use super::batch::{self, Note, Noted};
-use crate::database::Pool;
+use crate::database::{Pool, never_fits};
 use crate::domain::{
     Attempt, CallId, DoNotCall, PhoneNumber, Promise, PromiseId, PromiseState, Rating, Timestamp,
 };
@@ -116,6 +116,16 @@ impl PromiseWriter {
         self.note(at, Note::CrmWrite { id: Uuid::now_v7(), call, phone, what })
     }
 
+    /// How much waits for the database.
+    pub fn waiting(&self) -> usize {
+        self.notes.waiting()
+    }
+
+    /// Why promises can't be written now; `None`: they can.
+    pub fn trouble(&self) -> Option<String> {
+        self.notes.trouble()
+    }
+
     /// Returns when everything noted so far is in the database.
     pub async fn flush(&self) {
         self.notes.flush().await;
@@ -202,7 +212,9 @@ async fn write_until_done(
 ) -> Option<Vec<PromiseId>> {
     let mut patience = Patience::with("promises");
     loop {
-        match batch::write(pool, base, part).await {
+        let written = batch::write(pool, base, part).await;
+        notes.tried(&written);
+        match written {
             Ok(repeated) => {
                 patience.done();
                 return Some(repeated);

@@ -56,10 +56,15 @@ fn a_promise_is_stored_before_it_is_spoken_of() {
     scene.act(|flow, now, out| flow.on_deed_done(now, out));
     assert_eq!(scene.heard(), ["0 phrase/callback-30", "1 phrase/goodbye"]);
 
-    // The store goes on trying, but nobody waits for it.
+    // The store goes on trying, but nobody waits for it, and nobody is told what may be lost.
     let mut slow = asked();
-    slow.pass(1_100);
-    assert_eq!(slow.heard()[0], "1 phrase/callback-30");
+    slow.pass(2_900);
+    assert!(slow.heard().is_empty());
+    slow.pass(200);
+    assert_eq!(slow.heard(), ["3 phrase/sorry-error"]);
+    slow.act(|flow, now, out| flow.on_deed_done(now, out));
+    slow.pass(10_000);
+    assert_eq!(slow.heard(), ["3 phrase/sorry-error"]);
 }
 
 #[test]

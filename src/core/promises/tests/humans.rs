@@ -303,3 +303,50 @@ fn a_robot_leaves_a_quarter_of_the_trunks_to_people_who_wait() {
     assert_eq!(dialled, 3);
     assert!(scene.reserve(human));
 }
+
+#[test]
+fn nobody_is_called_where_the_plan_allows_no_calls() {
+    let mut scene = Scene::at(msk("2026-11-27T12:00"));
+    for dear in ["+78095551234", "+77272223344", "+18765551234"] {
+        for kind in PromiseKind::ALL {
+            let new = scene.new_promise(kind, dear);
+            assert_eq!(scene.make(new), Made::Refused(NotMade::NotAllowed), "{dear} {kind}");
+        }
+    }
+    let id = scene.promise(PromiseKind::CallbackMissed, NUMBER);
+    assert_eq!(scene.happened(), [format!("enter {}", id.0.as_u128())]);
+    // A plan that allows it no more withdraws what was promised, at the latest before the call.
+    let mut narrow = script();
+    narrow.call_to = CallTo::Numbers(Vec::new());
+    scene.is_store_slow = true;
+    assert!(scene.reserve(id));
+    scene.tell(|ledger, wall, out| ledger.set_plan(wall, plan_of(narrow), out));
+    scene.tell(|ledger, wall, out| ledger.attempt_stored(wall, id, 1, out));
+    assert!(scene.happened().iter().all(|what| !what.starts_with("dial")));
+    assert_eq!(scene.stands(id).state, PromiseState::Cancelled);
+}
+
+#[test]
+fn whoever_calls_in_its_name_a_number_is_called_back_ten_times_a_day_at_most() {
+    let mut scene = Scene::at(msk("2026-11-27T10:00"));
+    let mut dialled = 0;
+    for _ in 0..100 {
+        let new = scene.new_promise(PromiseKind::CallbackMissed, NUMBER);
+        let id = new.id;
+        if scene.make(new) != Made::New {
+            break;
+        }
+        assert!(scene.reserve(id));
+        dialled += 1;
+        scene.talking(id);
+        scene.called(id, CallOutcome::Answered);
+        scene.minutes(1);
+    }
+    assert_eq!(dialled, 10);
+    let new = scene.new_promise(PromiseKind::CallbackMissed, NUMBER);
+    assert_eq!(scene.make(new), Made::Refused(NotMade::CalledOften));
+    // What is not on the word of callers goes on, and so does the next day.
+    scene.promise(PromiseKind::Incident, NUMBER);
+    scene.until(msk("2026-11-30T11:00"));
+    scene.promise(PromiseKind::CallbackMissed, NUMBER);
+}

@@ -17,7 +17,8 @@ use super::{Ledger, Made, NewPromise, NotMade, PromiseAct};
 use crate::dialplan::Plan;
 use crate::dialplan::hours::{Hours, TimeRange};
 use crate::dialplan::plan::{
-    CallbackRules, Cap, Group, Identity, Robot, RobotKind, Script, Trigger, Window,
+    CallTo, CallbackRules, Cap, Group, Identity, NumberPattern, Robot, RobotKind, Script, Trigger,
+    Window,
 };
 use crate::domain::{
     About, Attempt, CallId, CallOutcome, DoNotCall, Login, PhoneNumber, Promise, PromiseId,

@@ -143,7 +143,11 @@ fn the_window_is_the_customers() {
         (NUMBER, Some("Nowhere/Atall"), "2026-11-27T17:00", "2026-11-27T17:30"),
         ("+77272223344", None, "2026-11-27T17:00", "2026-11-27T17:30"),
     ] {
-        let mut scene = Scene::at(msk("2026-11-27T17:00"));
+        // One of the numbers is of Kazakhstan.
+        let everywhere = NumberPattern::parse("+7*", Region::default());
+        let call_to = CallTo::Numbers(everywhere.into_iter().collect());
+        let script = Script { call_to, ..script() };
+        let mut scene = Scene::with(msk("2026-11-27T17:00"), script);
         let mut new = scene.new_promise(PromiseKind::RatingCall, number);
         new.about.timezone = zone.map(str::to_owned);
         let id = new.id;

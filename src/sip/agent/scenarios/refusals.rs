@@ -68,3 +68,55 @@ fn a_draining_or_full_server_asks_to_come_later() {
     assert_eq!(codes(&scene.invite("")), [503]);
     assert_eq!(scene.agent.load(), (0, 0));
 }
+
+#[test]
+fn what_is_refused_for_now_leaves_nothing_behind() {
+    let mut scene = Scene::new();
+    scene.agent.start_drain();
+    assert_eq!(codes(&scene.invite("")), [503]);
+    assert_eq!(scene.agent.load(), (0, 0));
+}
+
+#[test]
+fn long_answers_are_not_kept() {
+    for (length, kept) in [(4_000, 1), (20_000, 0)] {
+        let mut scene = Scene::new();
+        let long = format!("Via: SIP/2.0/UDP x;branch={}\r\n", "x".repeat(length));
+        for method in ["OPTIONS", "INVITE"] {
+            let refused = format!("{long}Require: x\r\n");
+            assert_eq!(codes(&scene.next(method, &refused, "")), [420]);
+        }
+        assert_eq!(scene.agent.load(), (0, 2 * kept));
+    }
+}
+
+#[test]
+fn an_invite_that_is_repeated_in_the_rush_keeps_its_call() {
+    let mut scene = Scene::new();
+    scene.invite("");
+    let flow = Flow {
+        link: Link::Udp(0),
+        remote: PHONE.parse().unwrap(),
+        local: "127.0.0.1:5060".parse().unwrap(),
+    };
+    let mut refuse = |text: &str| {
+        let parsed = parse(&Bytes::copy_from_slice(text.as_bytes()));
+        scene.agent.refuse_new(scene.now_ms, flow, parsed);
+        codes(&scene.sent())
+    };
+    let mine = scene_request("INVITE", "z9hG4bK-1-INVITE", "call-1");
+    assert_eq!(refuse(&mine), [0; 0], "it is the same INVITE");
+    let another = scene_request("INVITE", "z9hG4bK-x", "call-2");
+    assert_eq!(refuse(&another), [503]);
+    let question = scene_request("OPTIONS", "z9hG4bK-y", "call-3");
+    assert_eq!(refuse(&question), [200]);
+}
+
+/// A request outside of a dialog.
+fn scene_request(method: &str, branch: &str, call: &str) -> String {
+    format!(
+        "{method} sip:100@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {PHONE};branch={branch}\r\n\
+         From: <sip:anna@phone>;tag=p1\r\nTo: <sip:100@127.0.0.1>\r\nCall-ID: {call}\r\n\
+         CSeq: 1 {method}\r\nContact: <sip:anna@{PHONE}>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
