@@ -8,12 +8,13 @@ SHELL := /bin/bash
 POSTGRES_BIN := $(shell ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 export PATH := $(PATH):$(POSTGRES_BIN)
 
-.PHONY: help test tools soak bench bench-quick
+.PHONY: help test tools soak bench bench-quick fuzz
 
 help:
 	@echo 'make test    install what the tests need if it is missing, then check everything'
 	@echo 'make soak    runs the server under everyday use for HOURS=8 and looks whether it grows'
 	@echo 'make tools   only install what the tests need'
+	@echo 'make fuzz    look for inputs that break a parser, MINUTES=10 for each target'
 	@echo 'make bench   measure what one server carries (an hour; SCENARIO=playback: only that)'
 	@echo 'make bench-quick   the same in two minutes, for before and after a change'
 
@@ -58,6 +59,30 @@ tools:
 	echo "Installing$$missing"
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+# Minutes for each target; TARGETS: some of fuzz/corpus. New inputs are kept in fuzz/found, which is not
+# committed; what breaks a target lies in fuzz/artifacts, and belongs into fuzz/corpus once it is
+# mended. Rust is safe code, so no sanitizer is needed, and any toolchain will do.
+MINUTES ?= 10
+TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
+
+fuzz:
+	@if ! cargo fuzz --version >/dev/null 2>&1; then
+	    echo 'cargo-fuzz is needed. Run: cargo install cargo-fuzz' >&2; exit 1
+	fi
+	for target in $(TARGETS); do
+	    case $$target in
+	        sip_*) others=$$(echo tests/torture/rfc4475/{valid,invalid} tests/torture/rfc5118/wire) ;;
+	        plan) others=$$(echo dialplans dialplans/tests dialplans/days) ;;
+	        *) others= ;;
+	    esac
+	    dictionary=fuzz/dict/$$target.dict
+	    mkdir -p fuzz/found/$$target
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target \
+	        fuzz/found/$$target fuzz/corpus/$$target $$others -- \
+	        -max_total_time=$$(( $(MINUTES) * 60 )) -timeout=10 -rss_limit_mb=1024 \
+	        -malloc_limit_mb=128 -max_len=8192 $$([ ! -f $$dictionary ] || echo -dict=$$dictionary)
+	done
 
 # One shell runs a whole recipe, so that its lines share variables.
 .ONESHELL:

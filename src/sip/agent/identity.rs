@@ -39,10 +39,9 @@ fn identify(address: &NameAddr, region: Region) -> CallerId {
     }
     let host = address.uri.sip().map(|uri| uri.host.to_ascii_lowercase());
     let Some(user) = address.uri.user() else { return CallerId::Anonymous };
-    // Parameters of a telephone-subscriber may stand in the user part (RFC 3261 §19.1.6).
-    let user = user.split(';').next().unwrap_or("").trim();
+    let user = without_parameters(&user);
     let nobody = ["", "anonymous", "unavailable", "restricted", "unknown", "private", "withheld"];
-    if nobody.iter().any(|name| user.eq_ignore_ascii_case(name))
+    if nobody.iter().any(|name| user.trim().eq_ignore_ascii_case(name))
         || host.as_deref().is_some_and(|host| host == "anonymous.invalid")
     {
         return CallerId::Anonymous;
@@ -50,6 +49,17 @@ fn identify(address: &NameAddr, region: Region) -> CallerId {
     match PhoneNumber::parse(user, region) {
         Some(number) => CallerId::Number(number),
         None => CallerId::Other(kept(user)),
+    }
+}
+
+/// Parameters of a telephone number may stand in the user part (RFC 3261 §19.1.6:
+/// `+78003334455;npdi`), and are no part of the number; other users are kept whole.
+pub(super) fn without_parameters(user: &str) -> &str {
+    let is_number =
+        |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b"+-.()*#".contains(&b));
+    match user.split_once(';') {
+        Some((before, _)) if is_number(before) => before,
+        Some(_) | None => user,
     }
 }
 
@@ -114,7 +124,7 @@ mod tests {
     fn names_are_kept_as_they_came_and_do_no_harm() {
         for (user, kept) in [
             ("anna%0d%0a", "anna%0D%0A"),
-            ("a'%3b%20drop%20table%20calls%3b--", "a'"),
+            ("a'%3b%20drop%20table%20calls%3b--", "a'; drop table calls;--"),
             ("%1b[2J", "%1B[2J"),
             ("%00%ff", "%00%FF"),
             ("..%2f..%2fetc", "../../etc"),

@@ -10,7 +10,7 @@ use super::super::message::{HeaderName, Headers, Request, Response, Status, Uri}
 use super::super::offer_answer::{LocalDescription, Refusal, check_offer};
 use super::super::transport::Flow;
 use super::admission::HalfOpen;
-use super::identity::caller_id;
+use super::identity::{caller_id, without_parameters};
 use super::leg::{Leg, Pending, Provisional, Stage, Unacknowledged};
 use super::register::{Challenge, user_of};
 use super::timers::Due;
@@ -21,16 +21,9 @@ use crate::domain::{EndReason, EndedBy, LegId, LocalMedia, Login};
 /// A longer name is called by nobody who has business here, bytes: 414.
 const DIALLED_MAX: usize = 256;
 
-/// Who is called: the user part. The parameters of a telephone number that may stand in it
-/// (RFC 3261 §19.1.6: `+78003334455;npdi`) are no part of the number; other users are kept whole.
+/// Who is called: the user part.
 pub(super) fn dialled(uri: &Uri) -> String {
-    let mut user = uri.user().unwrap_or_default();
-    let is_number =
-        |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b"+-.()*#".contains(&b));
-    if let Some(at) = user.find(';').filter(|at| is_number(&user[..*at])) {
-        user.truncate(at);
-    }
-    user
+    without_parameters(&uri.user().unwrap_or_default()).to_owned()
 }
 
 /// A 2xx to an INVITE.

@@ -8,6 +8,7 @@
 //! - [`liveness`]: phones that die while they talk or ring
 //! - [`transfers`]: REFER and Replaces
 //! - [`lamps`]: SUBSCRIBE and NOTIFY
+//! - [`strangers`]: messages in others' names
 
 mod dialled;
 mod lamps;
@@ -15,6 +16,7 @@ mod liveness;
 mod outside;
 mod refusals;
 mod sessions;
+mod strangers;
 mod transfers;
 mod trunks;
 
@@ -168,16 +170,7 @@ impl Scene {
 
     /// Answers a request of ours.
     fn reply(&mut self, request: &str, status: &str, extra: &str, body: &str) -> Vec<String> {
-        let kept: String = request
-            .lines()
-            .filter(|line| {
-                ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|h| line.starts_with(h))
-            })
-            .fold(String::new(), |text, line| text + line + "\r\n");
-        let length = body.len();
-        self.send(&format!(
-            "SIP/2.0 {status}\r\n{kept}{extra}Content-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&answer_to(request, status, extra, body))
     }
 
     fn assert_all_forgotten(&mut self) {
@@ -186,6 +179,18 @@ impl Scene {
         self.wait(200_000);
         assert_eq!(self.agent.next_due_ms(), None);
     }
+}
+
+/// The answer to a request.
+fn answer_to(request: &str, status: &str, extra: &str, body: &str) -> String {
+    let kept: String = request
+        .lines()
+        .filter(|line| {
+            ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|h| line.starts_with(h))
+        })
+        .fold(String::new(), |text, line| text + line + "\r\n");
+    let length = body.len();
+    format!("SIP/2.0 {status}\r\n{kept}{extra}Content-Length: {length}\r\n\r\n{body}")
 }
 
 fn header(text: &str, name: &str) -> Option<String> {

@@ -30,11 +30,17 @@ impl Phone {
         extra: &str,
         body: &str,
     ) -> Vec<String> {
+        let text = self.answer_text(status, extra, body);
+        scene.send(&text)
+    }
+
+    /// An answer to the INVITE.
+    pub(super) fn answer_text(&self, status: &str, extra: &str, body: &str) -> String {
         let to = header(&self.invite, "To").unwrap();
         let tagged = format!("To: {to};tag={}", self.tag);
         let invite = self.invite.replace(&format!("To: {to}"), &tagged);
         let contact = format!("Contact: <{}>\r\n{extra}", self.uri());
-        scene.reply(&invite, status, &contact, body)
+        answer_to(&invite, status, &contact, body)
     }
 
     pub(super) fn picks_up(&self, scene: &mut Scene) -> Vec<String> {
@@ -53,9 +59,15 @@ impl Phone {
         extra: &str,
         body: &str,
     ) -> Vec<String> {
+        let text = self.text(method, extra, body);
+        scene.send(&text)
+    }
+
+    /// The next request inside the call.
+    pub(super) fn text(&mut self, method: &str, extra: &str, body: &str) -> String {
         self.cseq += 1;
         let part = |name| header(&self.invite, name).unwrap();
-        let text = format!(
+        format!(
             "{method} sip:allo@127.0.0.1:5060 SIP/2.0\r\n\
              Via: SIP/2.0/UDP 127.0.0.1:4001;branch=z9hG4bK-{}-{}{method}\r\n\
              From: {};tag={}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n\
@@ -69,22 +81,26 @@ impl Phone {
             self.cseq,
             self.uri(),
             body.len()
-        );
-        scene.send(&text)
+        )
     }
 }
 
 fn register(scene: &mut Scene, contact: &str) {
     let Ok(Uri::Sip(uri)) = Uri::parse(contact) else { panic!("{contact}") };
+    register_from(scene, contact, &format!("127.0.0.1:{}", uri.port.unwrap()));
+}
+
+pub(super) fn register_from(scene: &mut Scene, contact: &str, remote: &str) {
+    let Ok(Uri::Sip(uri)) = Uri::parse(contact) else { panic!("{contact}") };
     let flow = Flow {
         link: Link::Udp(0),
-        remote: format!("127.0.0.1:{}", uri.port.unwrap()).parse().unwrap(),
+        remote: remote.parse().unwrap(),
         local: "127.0.0.1:5060".parse().unwrap(),
     };
     let params = Params::default();
     let wanted = Wanted { uri, params, instance: None, q: 1_000, expires_s: 3_600 };
     let registration = Registration {
-        call_id: contact.into(),
+        call_id: format!("{contact} from {remote}").into(),
         cseq: 1,
         flow,
         path: Vec::new(),
@@ -109,7 +125,11 @@ fn dial(scene: &mut Scene) -> Dial {
 
 /// Dials anna's phones.
 pub(super) fn ring(contacts: &[&str]) -> (Scene, Vec<Phone>) {
-    let mut scene = Scene::new();
+    ring_with(SipSettings::default(), contacts)
+}
+
+pub(super) fn ring_with(settings: SipSettings, contacts: &[&str]) -> (Scene, Vec<Phone>) {
+    let mut scene = Scene::with(settings);
     for contact in contacts {
         register(&mut scene, contact);
     }

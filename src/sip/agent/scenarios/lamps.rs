@@ -153,3 +153,21 @@ fn what_is_no_subscription_of_ours_is_refused() {
     let mut scene = phone_within(Limits { subscriptions_per_account_max: 0, ..Limits::default() });
     assert_eq!(codes(&subscribe(&mut scene, "anna-secret", DIALOG)), [503]);
 }
+
+#[test]
+fn a_subscription_is_proven_anew_from_another_address() {
+    let mut scene = phone();
+    watch(&mut scene, "");
+    scene.cseq += 1;
+    let refresh = scene.request("SUBSCRIBE", scene.cseq, &format!("{DIALOG}Expires: 0\r\n"), "");
+    let elsewhere = Flow {
+        link: Link::Udp(0),
+        remote: "203.0.113.66:5060".parse().unwrap(),
+        local: "127.0.0.1:5060".parse().unwrap(),
+    };
+    let parsed = parse(&Bytes::from(refresh.clone()));
+    scene.agent.receive(scene.now_ms, elsewhere, parsed);
+    assert_eq!(codes(&scene.sent()), [401]);
+    let at_home = refresh.replace("z9hG4bK-", "z9hG4bK-home-");
+    assert_eq!(codes(&scene.send(&at_home)[..1]), [200]);
+}

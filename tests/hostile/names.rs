@@ -1,0 +1,184 @@
+//! Texts that mean harm where they are stored and shown: kept byte-true, and inert.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use allo::config::DatabaseUrl;
+use allo::store::{CallFilter, Store};
+use serde_json::Value;
+
+use crate::PLAN;
+use crate::caller::{Caller, Ids, socket};
+use crate::support::eventually;
+use crate::support::server::{Server, Setup, get};
+
+/// A user part as it is sent, and as it is kept.
+const USERS: [(&[u8], &str); 11] = [
+    (b"anna%0d%0aVia%3A%20SIP/2.0/UDP%20x", "anna%0D%0AVia: SIP/2.0/UDP x"),
+    (b"1')%3b%20drop%20table%20calls%3b--", "1'); drop table calls;--"),
+    (b"'%20or%20'1'='1", "' or '1'='1"),
+    (b"%3Cscript%3Ealert(1)%3C/script%3E", "<script>alert(1)</script>"),
+    (b"$(reboot)%60reboot%60|reboot&", "$(reboot)`reboot`|reboot&"),
+    (b"..%2F..%2F..%2Fetc%2Fpasswd", "../../../etc/passwd"),
+    (b"%00nul%00", "%00nul%00"),
+    (b"%FF%FEwide", "%FF%FEwide"),
+    (b"raw\xFFbyte", "raw%FFbyte"),
+    (b"%1B]0;title%07%1B[2J", "%1B]0;title%07%1B[2J"),
+    (b"=cmd%7C'%20/C%20calc'!A0", "=cmd|' /C calc'!A0"),
+];
+
+/// Display names, and other headers, that go nowhere; the call is served.
+const DISPLAYS: [&[u8]; 7] = [
+    b"\"'; DROP TABLE calls; --\" ",
+    b"\"<img src=x onerror=alert(1)>\" ",
+    b"\"a\\\x00b\" ",
+    b"\"\xD0\xCF\xFF\xFE\" ",
+    b"\"\x1b[2J\x07\" ",
+    b"\"folded\r\n over lines\" ",
+    b"\"../../../../tmp/x\" ",
+];
+
+fn hostile_headers(number: usize) -> Vec<u8> {
+    let mut extra = format!("Subject: ${{jndi:ldap://x}} {number}\r\n").into_bytes();
+    extra.extend(b"User-Agent: a\x00b\xff\x1b[31m' OR 1=1 --\r\nOrganization: <b>\r\n x\r\n");
+    extra.extend(b"X-Name: ../../etc\r\nP-Asserted-Identity: <sip:'--@x>\r\n");
+    extra
+}
+
+fn files(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        names.insert(entry.file_name().to_string_lossy().into_owned());
+        if entry.file_type().unwrap().is_dir() {
+            files(&entry.path(), names);
+        }
+    }
+}
+
+fn is_inert(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t')
+}
+
+/// Every line of the log begins as our lines do.
+fn is_a_log(log: &str, json: bool) -> bool {
+    log.lines().filter(|line| line.contains("call offered") || line.contains("Via")).all(|line| {
+        if json { serde_json::from_str::<Value>(line).is_ok() } else { line.starts_with("20") }
+    })
+}
+
+/// Each is called and hung up; the users that must be kept, in their order.
+fn call_all(server: &Server) -> Vec<String> {
+    let mut kept = Vec::new();
+    for (number, (user, shown)) in USERS.iter().enumerate() {
+        let from = [b"<sip:", *user, b"@x>"].concat();
+        let (mut caller, code) = Caller::dial(server.sip, "100", &from, &hostile_headers(number));
+        assert_eq!(code, 200, "{shown}");
+        assert_eq!(caller.next("BYE", b"", ""), 200, "{shown}");
+        kept.push((*shown).to_owned());
+    }
+    for (number, display) in DISPLAYS.iter().enumerate() {
+        let from = [*display, b"<sip:display@x>"].concat();
+        let (mut caller, code) = Caller::dial(server.sip, "100", &from, &hostile_headers(number));
+        assert_eq!(code, 200, "display name {number}");
+        assert_eq!(caller.next("BYE", b"", ""), 200);
+        kept.push("display".to_owned());
+    }
+    let long = [b"\"", &[b'n'; 10_000][..], b"\" <sip:", &[b'u'; 10_000], b"@x>"].concat();
+    let (mut caller, code) = Caller::dial(server.sip, "100", &long, b"");
+    assert_eq!(code, 200, "10 kB names");
+    assert_eq!(caller.next("BYE", b"", ""), 200);
+    kept.push(format!("{}…", "u".repeat(255)));
+    kept
+}
+
+/// A Call-ID that is no text, and a number that is none.
+fn call_oddly(server: &Server) {
+    let (sip, rtp) = (socket("127.0.0.1"), socket("127.0.0.1"));
+    let ids = Ids {
+        call_id: b"../'\"\xff\xfe;--@x".to_vec(),
+        from: b"<sip:odd@x>;tag=theirs".to_vec(),
+        to: format!("<sip:500@{}>", server.sip),
+    };
+    let (caller, code) = Caller::dial_as(sip, rtp, server.sip, "500", ids.clone(), b"");
+    assert_eq!(code, 200);
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let bye = loop {
+        assert!(std::time::Instant::now() < until, "no BYE");
+        let received = crate::caller::receive(&caller.sip, Duration::from_secs(1));
+        if let Some(bye) = received.filter(|bytes| bytes.starts_with(b"BYE ")) {
+            break bye;
+        }
+    };
+    let line = [b"\r\nCall-ID: ", &ids.call_id[..], b"\r\n"].concat();
+    assert!(bye.windows(line.len()).any(|w| w == line), "{}", bye.escape_ascii());
+    for (number, expected) in [("%00%1b[2J'--", 404), (&"9".repeat(5_000), 414)] {
+        let (_, code) = Caller::dial(server.sip, number, b"<sip:odd@x>", b"");
+        assert_eq!(code, expected);
+    }
+}
+
+async fn check(arguments: &[&str]) {
+    let json = !arguments.is_empty();
+    let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
+    let setup = Setup { plan: PLAN.to_owned(), arguments, ..Setup::default() };
+    let mut server = Server::start(setup).await;
+    let kept = call_all(&server);
+    call_oddly(&server);
+    let store = Store::open(&DatabaseUrl::Sqlite(server.path("allo.db"))).await.unwrap();
+    let filter = CallFilter { limit: 1_000, ..CallFilter::default() };
+    let stored = eventually("all calls are written down", Duration::from_secs(20), async || {
+        let mut calls = store.calls(&filter).await.unwrap();
+        calls.reverse();
+        let over = calls.iter().filter(|call| call.ended.is_some()).count();
+        (over > kept.len()).then(|| {
+            let callers = calls.iter().map(|call| call.caller.full().to_owned());
+            callers.take(kept.len()).collect::<Vec<_>>()
+        })
+    })
+    .await;
+    assert_eq!(stored, kept);
+
+    let (_, state) = get(server.web, "/api/state").await.unwrap();
+    serde_json::from_str::<Value>(&state).unwrap();
+    let (_, metrics) = get(server.web, "/metrics").await.unwrap();
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let value = line.rsplit(' ').next().unwrap();
+        assert!(value.parse::<f64>().is_ok() && line.starts_with("allo_"), "{line}");
+    }
+    let shown = String::from_utf8(server.allo(&["calls", "--full"]).stdout).unwrap();
+    assert!(is_inert(&shown), "{}", shown.escape_debug());
+    for name in &kept {
+        assert!(shown.contains(name.as_str()), "{name} is not shown");
+    }
+    let list = server.allo(&["calls", "--full", "--json"]).stdout;
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    let callers: BTreeSet<&str> = list["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|call| call["caller"].as_str())
+        .collect();
+    assert!(kept.iter().all(|name| callers.contains(name.as_str())), "{callers:?}");
+
+    server.terminate().await;
+    let log = server.log();
+    assert!(is_inert(&log), "{}", log.escape_debug());
+    assert!(is_a_log(&log, json), "{log}");
+    let mut names = BTreeSet::new();
+    files(&server.path("."), &mut names);
+    let known = |name: &String| {
+        ["allo.", "log", "dialplans", "plan.kdl", "recordings"].iter().any(|k| name.starts_with(k))
+    };
+    assert!(names.iter().all(known), "{names:?}");
+}
+
+#[tokio::test]
+async fn what_callers_write_into_names_is_kept_as_it_came_and_does_no_harm() {
+    check(&[]).await;
+}
+
+#[tokio::test]
+async fn nor_does_it_in_a_log_of_json() {
+    check(&["--log", "json"]).await;
+}
