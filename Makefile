@@ -28,6 +28,7 @@ test: tools
 bench: tools
 	cargo build --release
 	cargo bench --bench load -- $(SCENARIO)
+	[ -n "$(SCENARIO)" ] || cargo bench --bench acd --bench day --bench parts
 
 bench-quick: tools
 	cargo build --release
