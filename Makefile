@@ -35,6 +35,7 @@ soak: tools
 bench: tools
 	cargo build --release
 	cargo bench --bench load -- $(SCENARIO)
+	[ -n "$(SCENARIO)" ] || cargo bench --bench acd --bench day --bench parts
 
 bench-quick: tools
 	cargo build --release

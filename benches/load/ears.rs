@@ -24,7 +24,7 @@ const PACKET_BYTES: usize = 172;
 /// Payload type of A-law.
 const PCMA: u8 = 8;
 /// What our callers say: a constant, so that it is known again.
-pub const SPEECH: u8 = 0x55;
+pub const SPEECH: u8 = 0x2A;
 const TICK: Duration = Duration::from_millis(1);
 const TICKS_PER_FRAME: u64 = 20;
 /// How often the sockets are looked at.
@@ -36,7 +36,10 @@ const STRAGGLERS: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Default)]
 struct Stream {
     last_ns: u64,
+    /// A port that is used again carries another stream.
+    source: u32,
     last_sequence: u16,
+    is_spoken_to: bool,
     /// In the window.
     packets: u32,
 }
@@ -120,6 +123,11 @@ impl Ears {
     pub fn speak_to(&self, to: SocketAddrV4, port: u16) {
         let socket = self.ports.iter().position(|&ours| ours == port).unwrap_or(0);
         lock(&self.hearing).speak_to(socket, to);
+    }
+
+    /// Sends nothing more there.
+    pub fn hush(&self, to: SocketAddrV4) {
+        lock(&self.hearing).hush(to);
     }
 
     /// Counts for this long, in whole frames. Blocks until it is over.
@@ -222,11 +230,15 @@ impl Hearing {
         }
         let stream = &mut self.streams[usize::from(came.from.port())];
         let sequence = u16::from_be_bytes([came.bytes[2], came.bytes[3]]);
+        let source =
+            u32::from_be_bytes([came.bytes[8], came.bytes[9], came.bytes[10], came.bytes[11]]);
+        // After a pause that was meant to be, the marker is set (RFC 3551 §4.1).
+        let goes_on = stream.source == source && came.bytes[1] & 0x80 == 0;
         let Window { from_ns, to_ns } = self.window;
         if (from_ns..to_ns).contains(&came.at_ns) {
             self.heard.packets += 1;
             stream.packets += 1;
-            if stream.last_ns >= from_ns {
+            if goes_on && stream.last_ns >= from_ns {
                 self.heard.gaps.add(came.at_ns.saturating_sub(stream.last_ns));
                 let step = sequence.wrapping_sub(stream.last_sequence);
                 if (2..1_000).contains(&step) {
@@ -234,14 +246,21 @@ impl Hearing {
                 }
             }
         }
-        let is_new = stream.last_ns == 0;
-        stream.last_ns = came.at_ns;
-        stream.last_sequence = sequence;
+        let is_new = stream.source != source;
+        (stream.last_ns, stream.last_sequence, stream.source) = (came.at_ns, sequence, source);
         is_new
     }
 
     fn speak_to(&mut self, socket: usize, to: SocketAddrV4) {
-        self.voices.push(Voice { socket, to, sequence: 0, last_ns: 0 });
+        let stream = &mut self.streams[usize::from(to.port())];
+        if !std::mem::replace(&mut stream.is_spoken_to, true) {
+            self.voices.push(Voice { socket, to, sequence: 0, last_ns: 0 });
+        }
+    }
+
+    fn hush(&mut self, to: SocketAddrV4) {
+        self.streams[usize::from(to.port())].is_spoken_to = false;
+        self.voices.retain(|voice| voice.to != to);
     }
 
     /// Sends the packets of this twentieth of the frame.

@@ -4,10 +4,12 @@
 //! `make bench`, `make bench-quick`, or one scenario: `cargo bench --bench load -- playback --calls 1000`.
 //!
 //! - [`floor`]: the bare machine
-//! - [`playback`], [`set_up`]: the scenarios
-//! - [`server`], [`sipp`], [`ears`]: who takes part
+//! - [`playback`], [`bridged`], [`set_up`], [`latency`], [`waiting_line`], [`hostile`], [`decisions`]:
+//!   the scenarios; [`ramp`]: more and more calls
+//! - [`server`]: the binary and its files; [`sipp`]: callers; [`ears`]: their ears and mouths; [`desks`]:
+//!   operators' phones; [`wire`]: the SIP of the rig's own phones
 //! - [`stamped`], [`histogram`], [`process`]: measuring
-//! - [`report`]: figures, files
+//! - [`report`]: figures, table, files; [`charts`], [`svg`]: pictures
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and waits")]
 #![expect(
@@ -17,25 +19,45 @@
     reason = "figures"
 )]
 
+mod bridged;
+mod charts;
+mod decisions;
+mod desks;
 mod ears;
 mod floor;
 mod histogram;
+mod hostile;
+mod latency;
 mod playback;
 mod process;
+mod ramp;
 mod report;
 mod server;
 mod set_up;
 mod sipp;
 mod stamped;
+mod svg;
+mod waiting_line;
+mod wire;
+
+#[path = "../day/busy_day.rs"]
+mod busy_day;
+#[path = "../acd/house.rs"]
+mod house;
 
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use bridged::bridged;
+use decisions::decisions;
 use floor::Floor;
+use hostile::hostile;
+use latency::latency;
 use playback::{Callers, playback};
 use report::Outcome;
 use set_up::set_up;
+use waiting_line::waiting_line;
 
 /// Measures calls against the floor of the machine. Without scenarios: all of them.
 #[derive(Debug, Parser)]
@@ -58,12 +80,31 @@ struct Arguments {
     bench: bool,
 }
 
+impl Arguments {
+    /// A quick run draws no pictures, unless it is told to.
+    fn scenarios(&self) -> Vec<Scenario> {
+        if !self.scenarios.is_empty() {
+            return self.scenarios.clone();
+        }
+        let all = Scenario::value_variants().iter().copied();
+        all.filter(|scenario| !(self.quick && *scenario == Scenario::Charts)).collect()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scenario {
     Floor,
     Playback,
     PlaybackSpeaking,
+    Bridged,
+    BridgedRecorded,
     SetUp,
+    Latency,
+    WaitingLine,
+    Hostile,
+    Decisions,
+    /// The pictures, of what stands in target/bench.
+    Charts,
 }
 
 /// What all scenarios share.
@@ -76,6 +117,10 @@ pub struct Run {
     pub set_up: Duration,
     /// How long is waited until memory is looked at again.
     pub rest: Duration,
+    /// How long calls for latency are made.
+    pub latency: Duration,
+    /// How long the waiting line is watched.
+    pub line: Duration,
     calls: Option<usize>,
     rate: Option<usize>,
 }
@@ -93,17 +138,19 @@ impl Run {
             window: time(4, 10),
             set_up: time(8, 45),
             rest: Duration::from_secs(if is_quick { 5 } else { 60 }),
+            latency: time(3, 20),
+            line: time(4, 30),
             calls: arguments.calls,
             rate: arguments.rate,
         }
     }
 
-    /// Numbers of calls, growing.
-    pub fn steps(&self) -> Vec<usize> {
+    /// Numbers of calls, growing: those of a quick run, of a full one, or the one that is asked for.
+    pub fn steps(&self, quick: &[usize], full: Vec<usize>) -> Vec<usize> {
         match self.calls {
             Some(calls) => vec![calls],
-            None if self.is_quick => vec![1_000, 3_000, 5_000],
-            None => [100, 300, 500].into_iter().chain((1_000..=10_000).step_by(500)).collect(),
+            None if self.is_quick => quick.to_vec(),
+            None => full,
         }
     }
 
@@ -111,7 +158,7 @@ impl Run {
     pub fn rates(&self) -> Vec<usize> {
         match self.rate {
             Some(rate) => vec![rate],
-            None if self.is_quick => vec![1_000, 3_000],
+            None if self.is_quick => vec![3_000],
             None => vec![500, 1_000, 2_000, 3_000, 4_000, 5_000],
         }
     }
@@ -127,8 +174,7 @@ fn main() -> anyhow::Result<()> {
         floor.send_us, floor.relay_us, floor.set_up_us, floor.echo_ms
     );
     let run = Run::new(&arguments, floor);
-    let all = Scenario::value_variants().to_vec();
-    let wanted = if arguments.scenarios.is_empty() { all } else { arguments.scenarios };
+    let wanted = arguments.scenarios();
     let mut outcomes = Vec::new();
     for scenario in wanted {
         let Some(outcome) = scenario.play(&run)? else { continue };
@@ -147,7 +193,14 @@ impl Scenario {
             Self::Floor => Ok(None),
             Self::Playback => playback(run, Callers::Silent).map(Some),
             Self::PlaybackSpeaking => playback(run, Callers::Speaking).map(Some),
+            Self::Bridged => bridged(run, false).map(Some),
+            Self::BridgedRecorded => bridged(run, true).map(Some),
             Self::SetUp => set_up(run).map(Some),
+            Self::Latency => latency(run).map(Some),
+            Self::WaitingLine => waiting_line(run).map(Some),
+            Self::Hostile => hostile(run).map(Some),
+            Self::Decisions => Ok(Some(decisions())),
+            Self::Charts => charts::draw().map(|()| None),
         }
     }
 }

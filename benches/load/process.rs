@@ -44,19 +44,6 @@ pub fn thread_cpu() -> Duration {
     clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// CPU time of this process: of the rig.
-pub fn own_cpu() -> Duration {
-    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-fn clock(which: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec that the call fills.
-    unsafe { libc::clock_gettime(which, &raw mut time) };
-    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanoseconds)
-}
-
 /// Time that the cores of this machine were idle, summed over all of them.
 pub fn machine_idle() -> Duration {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();

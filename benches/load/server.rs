@@ -76,8 +76,7 @@ impl Server {
 
     /// What is used while `work` is done.
     pub fn during<T>(&self, work: impl FnOnce() -> T) -> anyhow::Result<(T, Spent)> {
-        let (before, idle, rig, began) =
-            (self.usage()?, process::machine_idle(), process::own_cpu(), Instant::now());
+        let (before, idle, began) = (self.usage()?, process::machine_idle(), Instant::now());
         let result = work();
         let (after, time) = (self.usage()?, began.elapsed());
         let idle = process::machine_idle().saturating_sub(idle).as_secs_f64();
@@ -85,7 +84,6 @@ impl Server {
         let spent = Spent {
             time,
             cpu: after.cpu.saturating_sub(before.cpu),
-            rig: process::own_cpu() - rig,
             busy: 1.0 - (idle / all).min(1.0),
             after,
         };
@@ -99,8 +97,6 @@ pub struct Spent {
     pub time: Duration,
     /// Of the server.
     pub cpu: Duration,
-    /// CPU time of the rig, without SIPp.
-    pub rig: Duration,
     /// Share of the whole machine that was not idle.
     pub busy: f64,
     pub after: Usage,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -49,8 +50,7 @@ impl Sipp {
         ports: &[u16],
     ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let lines: Vec<String> = ports.iter().map(|port| format!("{port};")).collect();
-        fs::write(folder.path().join("ports.csv"), format!("SEQUENTIAL\n{}\n", lines.join("\n")))?;
+        fs::write(folder.path().join("callers.csv"), callers(calls, ports))?;
         let (name, hold) = match scenario {
             Scenario::Hold(hold) => ("hold.xml", hold),
             Scenario::Wait => ("wait.xml", Duration::ZERO),
@@ -59,12 +59,11 @@ impl Sipp {
         let child = Command::new("sipp")
             .arg("-sf")
             .arg(file)
-            .args(["-inf", "ports.csv", "-s", number, "-i", &RIG.to_string(), "-nostdin"])
+            .args(["-inf", "callers.csv", "-s", number, "-i", &RIG.to_string(), "-nostdin"])
             .args(["-m", &calls.to_string(), "-l", &calls.to_string()])
             .args(["-r", &per_second.to_string(), "-rp", "1000"])
             .args(["-d", &hold.as_millis().to_string()])
             .args(["-buff_size", "16777216", "-trace_stat", "-fd", "1", "-trace_err"])
-            .args(["-recv_timeout", "0", "-timeout_error"])
             .arg(SIP.to_string())
             .current_dir(folder.path())
             .stdin(Stdio::null())
@@ -124,6 +123,18 @@ impl Sipp {
         ensure!(found.is_some(), "sipp wrote no {end}");
         Ok(fs::read_to_string(found.unwrap_or_default())?)
     }
+}
+
+/// A line for each call: where it awaits RTP, and a number that nobody else calls from.
+fn callers(calls: usize, ports: &[u16]) -> String {
+    static NUMBERS: AtomicUsize = AtomicUsize::new(0);
+    let first = NUMBERS.fetch_add(calls, Ordering::Relaxed);
+    let mut text = "SEQUENTIAL\n".to_owned();
+    for (call, port) in (0..calls).zip(ports.iter().cycle()) {
+        let number = 79_160_000_000 + (first + call) as u64;
+        text += &format!("{port};{number};\n");
+    }
+    text
 }
 
 impl Drop for Sipp {

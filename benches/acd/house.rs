@@ -1,12 +1,9 @@
-//! How long the line takes to decide: 1,000 callers wait in 50 groups for 500 operators, each of
-//! whom belongs to five groups. The aim is a median of at most 50 µs.
+//! 1,000 callers wait in 50 groups for 500 operators, each of whom belongs to five groups.
 
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use uuid::Uuid;
 
 use allo::core::acd::{Acd, Act, Ticket, TicketWay};
@@ -14,11 +11,12 @@ use allo::dialplan::plan::{Group, Pick};
 use allo::domain::{CallId, Login, Operator, Origin, PhoneState, Role, Timestamp};
 
 const GROUPS: usize = 50;
-const OPERATORS: usize = 500;
+pub const OPERATORS: usize = 500;
 const GROUPS_OF_EACH: usize = 5;
 const WAITING: u128 = 1_000;
 
-struct House {
+/// A line with its operators.
+pub struct House {
     acd: Acd,
     groups: Vec<Arc<Group>>,
     now: Timestamp,
@@ -27,7 +25,7 @@ struct House {
 }
 
 impl House {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let picks = [Pick::LongestIdle, Pick::RoundRobin, Pick::FewestCalls, Pick::BySkill];
         let groups = (0..GROUPS).map(|number| {
             let mut group = Group::named(format!("group-{number}"));
@@ -79,7 +77,8 @@ impl House {
         }
     }
 
-    fn join(&mut self) -> Duration {
+    /// How long it takes to let one more caller in.
+    pub fn join(&mut self) -> Duration {
         self.now = self.now.plus_ms(20);
         let ticket = self.ticket();
         let began = Instant::now();
@@ -88,7 +87,7 @@ impl House {
     }
 
     /// Every phone that rings is picked up.
-    fn pick_up(&mut self) -> Vec<Login> {
+    pub fn pick_up(&mut self) -> Vec<Login> {
         let offers = self.out.drain(..).filter_map(|act| match act {
             Act::Offer { offer, call, operator, .. } => Some((offer, call, operator)),
             Act::Withdraw { .. }
@@ -110,7 +109,25 @@ impl House {
         operators
     }
 
-    fn end_talk(&mut self, operator: &Login) -> Duration {
+    /// All operators talk, and 1,000 callers wait. Gives those who talk, in the order of their calls.
+    pub fn busy() -> (Self, VecDeque<Login>) {
+        let (mut house, mut talking) = (Self::new(), VecDeque::new());
+        while talking.len() < OPERATORS {
+            house.join();
+            talking.extend(house.pick_up());
+        }
+        while house.waiting() < usize::try_from(WAITING).unwrap_or(0) {
+            house.join();
+        }
+        (house, talking)
+    }
+
+    fn waiting(&self) -> usize {
+        self.acd.lines().map(|group| self.acd.line(group).len()).sum()
+    }
+
+    /// How long it takes to give this operator the next caller.
+    pub fn end_talk(&mut self, operator: &Login) -> Duration {
         self.now = self.now.plus_ms(20);
         let began = Instant::now();
         self.acd.talk_ended(self.now, operator, &mut self.out);
@@ -121,75 +138,3 @@ impl House {
 fn login(number: usize) -> Login {
     format!("operator{number}").parse().expect("a login")
 }
-
-/// All operators talk, 1,000 callers wait; an operator becomes free and is rung for the first.
-fn operator_becomes_free(criterion: &mut Criterion) {
-    let mut house = House::new();
-    let mut talking = std::collections::VecDeque::new();
-    while talking.len() < OPERATORS {
-        house.join();
-        talking.extend(house.pick_up());
-    }
-    while house.acd.lines().map(str::to_owned).map(|g| house.acd.line(&g).len()).sum::<usize>()
-        < usize::try_from(WAITING).unwrap_or(0)
-    {
-        house.join();
-    }
-    let mut samples = Vec::new();
-    criterion.bench_function("an operator becomes free", |bencher| {
-        bencher.iter_custom(|times| {
-            let mut total = Duration::ZERO;
-            for _ in 0..times {
-                let Some(operator) = talking.pop_front() else { break };
-                let took = house.end_talk(&operator);
-                talking.extend(house.pick_up());
-                house.join();
-                samples.push(took);
-                total += took;
-            }
-            total
-        });
-    });
-    print_median("an operator becomes free", samples);
-}
-
-/// Half of the operators are free; a caller joins and one of them is rung.
-fn caller_joins(criterion: &mut Criterion) {
-    let mut house = House::new();
-    let mut talking = std::collections::VecDeque::new();
-    while talking.len() < OPERATORS / 2 {
-        house.join();
-        talking.extend(house.pick_up());
-    }
-    let mut samples = Vec::new();
-    criterion.bench_function("a caller joins", |bencher| {
-        bencher.iter_custom(|times| {
-            let mut total = Duration::ZERO;
-            for _ in 0..times {
-                let took = house.join();
-                talking.extend(house.pick_up());
-                if let Some(operator) = talking.pop_front() {
-                    house.end_talk(&operator);
-                }
-                samples.push(took);
-                total += took;
-            }
-            total
-        });
-    });
-    print_median("a caller joins", samples);
-}
-
-fn print_median(what: &str, mut samples: Vec<Duration>) {
-    samples.sort_unstable();
-    let at = |percent: usize| samples.get(samples.len() * percent / 100).copied();
-    let (median, p99) = (at(50).unwrap_or_default(), at(99).unwrap_or_default());
-    println!("{what}: median {median:?}, p99 {p99:?} of {} decisions", samples.len());
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
-    targets = operator_becomes_free, caller_joins
-}
-criterion_main!(benches);
