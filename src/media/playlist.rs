@@ -12,70 +12,78 @@ pub(super) const SAMPLES_PER_MS: u64 = 8;
 /// The plays waiting on one leg at most; a plan that orders more is wrong.
 const PLAYS_MAX: usize = 256;
 
-/// What a leg still has to hear, in order.
+/// What a leg still has to hear, in order. What is being heard lies here itself, not behind
+/// pointers: of thousands of legs, nothing is in the cache when their frame is due.
 #[derive(Debug, Default)]
 pub(super) struct Playlist {
-    plays: VecDeque<Play>,
+    current: Option<Play>,
+    waiting: VecDeque<Play>,
 }
 
 #[derive(Debug)]
 struct Play {
     id: PlayId,
-    prompts: Vec<Arc<Prompt>>,
-    /// The prompt being heard and the samples of it that are gone.
-    prompt: usize,
+    /// The recording being heard, and the samples of it that are gone.
+    prompt: Option<Arc<Prompt>>,
     offset: usize,
     /// Samples sent of the whole play.
     sent: u64,
+    /// The recordings after that.
+    coming: std::vec::IntoIter<Arc<Prompt>>,
 }
 
 impl Playlist {
     /// Appends a play. Returns it if there are too many already.
     pub fn push(&mut self, id: PlayId, prompts: Vec<Arc<Prompt>>) -> Result<(), PlayId> {
-        if self.plays.len() >= PLAYS_MAX {
+        if self.waiting.len() + 1 >= PLAYS_MAX {
             return Err(id);
         }
-        self.plays.push_back(Play { id, prompts, prompt: 0, offset: 0, sent: 0 });
+        let play = Play::new(id, prompts);
+        match self.current {
+            Some(_) => self.waiting.push_back(play),
+            None => self.current = Some(play),
+        }
         Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.plays.is_empty()
+        self.current.is_none()
     }
 
     /// Fills a frame: with the next samples, across the borders of recordings and plays, and with
     /// silence after the last. `ended` hears of each play whose last sample is in the frame.
     pub fn fill(&mut self, codec: Codec, frame: &mut [u8], mut ended: impl FnMut(PlayId)) {
         let mut rest = frame;
-        while let Some(play) = self.plays.front_mut() {
+        while let Some(play) = &mut self.current {
             let copied = play.copy_into(codec, rest);
             rest = &mut rest[copied..];
-            if !play.is_over() {
+            if play.prompt.is_some() {
                 return;
             }
             ended(play.id);
-            self.plays.pop_front();
+            self.current = self.waiting.pop_front();
         }
         rest.fill(codec.silence());
     }
 
     /// Forgets all plays; `cut` hears of each, with the milliseconds of it that were sent.
     pub fn cut(&mut self, mut cut: impl FnMut(PlayId, u64)) {
-        for play in self.plays.drain(..) {
+        for play in self.current.take().into_iter().chain(self.waiting.drain(..)) {
             cut(play.id, play.sent / SAMPLES_PER_MS);
         }
     }
 }
 
 impl Play {
-    fn is_over(&self) -> bool {
-        self.prompt >= self.prompts.len()
+    fn new(id: PlayId, prompts: Vec<Arc<Prompt>>) -> Self {
+        let mut coming = prompts.into_iter();
+        Self { id, prompt: coming.next(), offset: 0, sent: 0, coming }
     }
 
-    /// Copies as many samples as there are and as fit.
+    /// Copies as many samples as there are and as fit; after the last there is no prompt any more.
     fn copy_into(&mut self, codec: Codec, frame: &mut [u8]) -> usize {
         let mut filled = 0;
-        while let Some(prompt) = self.prompts.get(self.prompt) {
+        while let Some(prompt) = &self.prompt {
             let left = &prompt.bytes(codec)[self.offset..];
             let count = left.len().min(frame.len() - filled);
             frame[filled..filled + count].copy_from_slice(&left[..count]);
@@ -84,7 +92,7 @@ impl Play {
             if count < left.len() {
                 break;
             }
-            self.prompt += 1;
+            self.prompt = self.coming.next();
             self.offset = 0;
         }
         self.sent += filled as u64;
@@ -123,7 +131,7 @@ mod tests {
         expected.resize(480, Codec::Pcma.silence());
         assert_eq!(heard, expected);
         assert_eq!(ended, [PlayId(1), PlayId(2)]);
-        assert!(playlist.plays.is_empty());
+        assert!(playlist.is_empty());
     }
 
     #[test]

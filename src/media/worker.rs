@@ -163,8 +163,9 @@ impl Worker {
         }
     }
 
-    /// The thread. Frames come first: they have a time; what came and what is asked can wait for
-    /// the millisecond that they take.
+    /// The thread. Frames come first: they have a time, and all else can wait for the millisecond
+    /// that they take. What came is read after the commands: a packet that followed an agreement
+    /// is heard by it.
     pub fn run(mut self) {
         go_before_others();
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
@@ -175,16 +176,16 @@ impl Worker {
             self.turn_us = now_us;
             self.outbox.flush();
             self.send_due(now_us);
-            let unread = std::mem::take(&mut self.unread);
-            for token in unread.iter().copied().chain(events.iter().map(|event| event.token())) {
-                self.read(token, now_us);
-            }
-            self.check_some(now_us);
             match self.obey() {
                 Obeyed::All => self.more_commands = false,
                 Obeyed::Some => self.more_commands = true,
                 Obeyed::Stop => return,
             }
+            let unread = std::mem::take(&mut self.unread);
+            for token in unread.iter().copied().chain(events.iter().map(|event| event.token())) {
+                self.read(token, now_us);
+            }
+            self.check_some(now_us);
         }
     }
 

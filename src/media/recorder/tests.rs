@@ -245,6 +245,20 @@ fn a_full_queue_never_holds_up_a_worker() {
 }
 
 #[test]
+fn what_waits_for_the_disk_has_a_limit_and_what_was_taken_makes_room() {
+    let (speaker, listener) = sounds::queue(2);
+    let say = |timestamp| {
+        let (side, codec, audio) = (Side::Left, Codec::Pcma, [0xD5; SOUND_BYTES_MAX]);
+        speaker.say(Sound { number: 1, side, codec, arrived_us: 0, timestamp, length: 160, audio })
+    };
+    assert_eq!([say(1), say(2), say(3)], [true, true, false]);
+    assert_eq!(listener.hear().map(|sound| sound.timestamp), Some(1));
+    assert_eq!([say(4), say(5)], [true, false]);
+    let rest = std::iter::from_fn(|| listener.hear());
+    assert_eq!(rest.map(|sound| sound.timestamp).collect::<Vec<_>>(), [2, 4]);
+}
+
+#[test]
 fn only_recordings_older_than_the_days_are_deleted() {
     let folder = TempDir::new().unwrap();
     let below = folder.path().join("2026");
