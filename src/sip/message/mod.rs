@@ -95,8 +95,12 @@ impl Fault {
 }
 
 impl Request {
-    /// A request with an empty body; the caller adds all headers.
-    pub fn new(method: impl Into<Method>, uri: Uri) -> Self {
+    /// A request with an empty body; the caller adds all headers. Headers in the URI, which a Contact
+    /// may have, are left out (RFC 3261 §19.1.1, table 1).
+    pub fn new(method: impl Into<Method>, mut uri: Uri) -> Self {
+        if let Uri::Sip(uri) = &mut uri {
+            uri.headers = None;
+        }
         Self { method: method.into(), uri, headers: Headers::default(), body: Bytes::new() }
     }
 
