@@ -287,8 +287,6 @@ impl Voice {
 #[derive(Clone, Debug)]
 pub struct Heard {
     pub at: Instant,
-    pub ssrc: u32,
-    pub sequence: u16,
     pub audio: Vec<u8>,
 }
 
@@ -309,9 +307,8 @@ impl Ear {
                 let at = Instant::now();
                 if let Some(packet) = Incoming::parse(&buffer[..length]).filter(|_| source == from)
                 {
-                    let (ssrc, sequence) = (packet.ssrc, packet.sequence);
                     let audio = packet.payload.to_vec();
-                    sink.lock().unwrap().push(Heard { at, ssrc, sequence, audio });
+                    sink.lock().unwrap().push(Heard { at, audio });
                 }
             }
         });

@@ -29,7 +29,6 @@ pub struct Weather {
 #[derive(Debug, Default)]
 pub struct Toll {
     pub lost: AtomicU64,
-    pub carried: AtomicU64,
     is_blocked: AtomicBool,
 }
 
@@ -87,10 +86,6 @@ impl Road {
     pub fn lost(&self) -> u64 {
         self.toll.lost.load(Ordering::Relaxed)
     }
-
-    pub fn carried(&self) -> u64 {
-        self.toll.carried.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for Road {
@@ -146,9 +141,11 @@ impl Lane {
     /// How often a packet arrives.
     fn copies(&mut self, is_blocked: bool) -> u32 {
         let is_lost = self.random.random_bool(self.weather.loss) || is_blocked;
-        let counter = if is_lost { &self.toll.lost } else { &self.toll.carried };
-        counter.fetch_add(1, Ordering::Relaxed);
-        if is_lost { 0 } else { 1 + u32::from(self.random.random_bool(self.weather.repeats)) }
+        if is_lost {
+            self.toll.lost.fetch_add(1, Ordering::Relaxed);
+            return 0;
+        }
+        1 + u32::from(self.random.random_bool(self.weather.repeats))
     }
 
     async fn deliver(&self, packet: &[u8]) {
