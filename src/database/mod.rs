@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection as _, PgPool, SqlitePool};
 
 use crate::config::DatabaseUrl;
 
@@ -183,6 +183,12 @@ async fn open_sqlite(file: &Path) -> Result<SqlitePool, DatabaseError> {
     SqlitePoolOptions::new()
         .max_connections(SQLITE_CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // On a full disk SQLite takes a transaction back by itself, and the driver believes for ever that
+        // it goes on: such a connection is closed, and another takes its place.
+        .before_acquire(|connection, _| {
+            let is_free = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_free) })
+        })
         .connect_with(options)
         .await
         .map_err(|error| sqlite_error(file, &error))

@@ -16,8 +16,7 @@ use crate::support::server::{Server, Setup};
 
 const PLAN: &str = r#"
 language "ru"
-number "300" { queue "support" }
-group "support" { }
+number "300" { say "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" "greeting" }
 "#;
 /// Refused while there is no room.
 const REFUSED: usize = 200;
