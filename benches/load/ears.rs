@@ -6,8 +6,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -91,10 +90,17 @@ struct Hearing {
     heard: Heard,
 }
 
+/// What the thread is asked to do, between two ticks. A lock would keep whoever asks waiting for
+/// as long as the thread is busy.
+type Order = Box<dyn FnOnce(&mut Hearing) + Send>;
+
+/// Orders that wait at most; whoever gives more of them waits.
+const ORDERS_MAX: usize = 1_024;
+
 /// The thread and what it heard.
 pub struct Ears {
-    hearing: Arc<Mutex<Hearing>>,
-    stop: Arc<AtomicBool>,
+    /// `None` while it ends.
+    orders: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
     pub ports: Vec<u16>,
 }
@@ -106,28 +112,41 @@ impl Ears {
         let sockets = sockets.collect::<io::Result<Vec<UdpSocket>>>()?;
         let port = |socket: &UdpSocket| socket.local_addr().map(|address| address.port());
         let ports = sockets.iter().map(port).collect::<io::Result<Vec<u16>>>()?;
-        let hearing = Arc::new(Mutex::new(Hearing {
+        let hearing = Hearing {
             streams: vec![Stream::default(); 1 << 16].into(),
             voices: Vec::new(),
             speaks_to_all: speaks,
             window: Window::default(),
             heard: Heard::default(),
-        }));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (shared, told) = (Arc::clone(&hearing), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || run(&sockets, &shared, &told));
-        Ok(Self { hearing, stop, thread: Some(thread), ports })
+        };
+        let (orders, given) = sync_channel(ORDERS_MAX);
+        let thread = std::thread::spawn(move || run(&sockets, hearing, &given));
+        Ok(Self { orders: Some(orders), thread: Some(thread), ports })
+    }
+
+    fn tell(&self, order: impl FnOnce(&mut Hearing) + Send + 'static) {
+        if let Some(orders) = &self.orders {
+            orders.send(Box::new(order)).expect("the thread lives as long as the ears");
+        }
+    }
+
+    fn ask<T: Send + 'static>(&self, what: impl FnOnce(&mut Hearing) -> T + Send + 'static) -> T {
+        let (answer, answered) = sync_channel(1);
+        self.tell(move |hearing| {
+            let _ = answer.send(what(hearing));
+        });
+        answered.recv().expect("the thread lives as long as the ears")
     }
 
     /// Sends to this port of the server from the socket with our `port`.
     pub fn speak_to(&self, to: SocketAddrV4, port: u16) {
         let socket = self.ports.iter().position(|&ours| ours == port).unwrap_or(0);
-        lock(&self.hearing).speak_to(socket, to);
+        self.tell(move |hearing| hearing.speak_to(socket, to));
     }
 
     /// Sends nothing more there.
     pub fn hush(&self, to: SocketAddrV4) {
-        lock(&self.hearing).hush(to);
+        self.tell(move |hearing| hearing.hush(to));
     }
 
     /// Counts for this long, in whole frames. Blocks until it is over.
@@ -135,72 +154,63 @@ impl Ears {
         let frames = time.as_nanos() as u64 / FRAME_NS;
         let from_ns = now_ns() + 20_000_000;
         let window = Window { from_ns, to_ns: from_ns + frames * FRAME_NS };
-        {
-            let mut hearing = lock(&self.hearing);
+        self.tell(move |hearing| {
             hearing.window = window;
             hearing.heard = Heard { frames, ..Heard::default() };
             hearing.streams.iter_mut().for_each(|stream| stream.packets = 0);
-        }
+        });
         let left = Duration::from_nanos(window.to_ns - now_ns());
         std::thread::sleep(left + STRAGGLERS);
-        let mut hearing = lock(&self.hearing);
-        hearing.window = Window::default();
-        let streams = hearing.streams.iter().filter(|stream| stream.packets > 0).count();
-        Heard { streams, ..std::mem::take(&mut hearing.heard) }
+        self.ask(|hearing| {
+            hearing.window = Window::default();
+            let streams = hearing.streams.iter().filter(|stream| stream.packets > 0).count();
+            Heard { streams, ..std::mem::take(&mut hearing.heard) }
+        })
     }
 
     /// Ports of the server that were heard in the last second.
     pub fn alive(&self) -> usize {
         let since = now_ns() - 1_000_000_000;
-        lock(&self.hearing).streams.iter().filter(|stream| stream.last_ns > since).count()
+        self.ask(move |hearing| {
+            hearing.streams.iter().filter(|stream| stream.last_ns > since).count()
+        })
     }
 }
 
 impl Drop for Ears {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.orders = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn lock(hearing: &Mutex<Hearing>) -> MutexGuard<'_, Hearing> {
-    hearing.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The thread: each millisecond a twentieth of the voices, each few milliseconds a look.
-fn run(sockets: &[UdpSocket], hearing: &Mutex<Hearing>, stop: &AtomicBool) {
+fn run(sockets: &[UdpSocket], mut hearing: Hearing, orders: &Receiver<Order>) {
     let mut batch = Batch::<{ PACKET_BYTES + 84 }>::new();
     let mut packet = packet();
     let mut next = Instant::now();
     let mut cpu = thread_cpu();
     for tick in 0_u64.. {
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        {
-            let mut hearing = lock(hearing);
-            hearing.speak(sockets, &mut packet, tick % TICKS_PER_FRAME);
-            if tick % TICKS_PER_LOOK == 0 {
-                for (number, socket) in sockets.iter().enumerate() {
-                    while batch.receive(socket).expect("the rig's socket works") {
-                        hearing.hear(number, &batch);
-                    }
-                    hearing.hear(number, &batch);
-                }
-                let now = thread_cpu();
-                if hearing.window.to_ns > now_ns() {
-                    hearing.heard.cpu += now - cpu;
-                }
-                cpu = now;
+        loop {
+            match orders.try_recv() {
+                Ok(order) => order(&mut hearing),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
             }
         }
-        next += TICK;
-        let now = Instant::now();
-        if next > now {
-            std::thread::sleep(next - now);
+        hearing.speak(sockets, &mut packet, tick % TICKS_PER_FRAME);
+        if tick % TICKS_PER_LOOK == 0 {
+            hearing.look(sockets, &mut batch);
+            let now = thread_cpu();
+            if hearing.window.to_ns > now_ns() {
+                hearing.heard.cpu += now - cpu;
+            }
+            cpu = now;
         }
+        next += TICK;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -213,6 +223,16 @@ fn packet() -> [u8; PACKET_BYTES] {
 }
 
 impl Hearing {
+    /// Takes what came to any of the sockets.
+    fn look<const SIZE: usize>(&mut self, sockets: &[UdpSocket], batch: &mut Batch<SIZE>) {
+        for (number, socket) in sockets.iter().enumerate() {
+            while batch.receive(socket).expect("the rig's socket works") {
+                self.hear(number, batch);
+            }
+            self.hear(number, batch);
+        }
+    }
+
     fn hear<const SIZE: usize>(&mut self, socket: usize, batch: &Batch<SIZE>) {
         for came in batch.iter() {
             let is_new = self.heard_packet(came);

@@ -118,8 +118,9 @@ impl Sipp {
 
     fn file_with(&self, end: &str) -> anyhow::Result<String> {
         let files = fs::read_dir(self.folder.path())?;
-        let paths = files.collect::<io::Result<Vec<_>>>()?.into_iter().map(|entry| entry.path());
-        let found = paths.filter(|path| path.to_string_lossy().ends_with(end)).next();
+        let files = files.collect::<io::Result<Vec<_>>>()?;
+        let mut paths = files.into_iter().map(|entry| entry.path());
+        let found = paths.find(|path| path.to_string_lossy().ends_with(end));
         ensure!(found.is_some(), "sipp wrote no {end}");
         Ok(fs::read_to_string(found.unwrap_or_default())?)
     }
