@@ -140,7 +140,7 @@ async fn a_wall_clock_that_is_set_by_an_hour_moves_due_times_and_harms_no_call()
     assert_eq!((tally.times(&busy), tally.times(&long)), (2, 1));
     shop.books_agree().await;
     let calls = shop.house.records("all calls are over", |calls| {
-        calls.iter().all(|call| call.ended.is_some()).then(|| calls.len())
+        calls.iter().all(|call| call.ended.is_some()).then_some(calls.len())
     });
     assert_eq!(calls.await, 2 + 3 + 3);
     let calls = shop.house.store.calls(&CallFilter::default()).await.unwrap();
