@@ -18,11 +18,12 @@ help:
 	@echo 'make bench   measure what one server carries (an hour; SCENARIO=playback: only that)'
 	@echo 'make bench-quick   the same in two minutes, for before and after a change'
 
-# The same profile for each step, so that dependencies are compiled once.
+# The same profile for each step, so that dependencies are compiled once. The soak test waits most of
+# its ten minutes, so one test more runs at once than there are processors.
 test: tools
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast; else cargo test --no-fail-fast --lib --bins --tests; fi
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast --test-threads $$(( $$(nproc) + 1 )); else cargo test --no-fail-fast --lib --bins --tests; fi
 	cargo test --doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
 

@@ -94,7 +94,10 @@ async fn a_call_outlives_whatever_strangers_say_in_its_name() {
     // A NAT has given the caller another port meanwhile.
     let own = std::mem::replace(&mut caller.sip, socket("127.0.0.1"));
     assert_eq!(caller.next("BYE", b"", ""), 200, "its own numbers are still in order");
-    assert_eq!(receive(&own, Duration::from_millis(300)), None, "a stray request of the server");
+    // Refusals that nobody acknowledged are repeated there; requests are not sent there any more.
+    while let Some(datagram) = receive(&own, Duration::from_millis(300)) {
+        assert!(datagram.starts_with(b"SIP/2.0 "), "a stray request of the server");
+    }
     let call = facts(&server).await;
     assert_eq!((&call["ended-by"], &call["end-reason"]), (&"caller".into(), &"hung-up".into()));
     let kinds: Vec<&str> =

@@ -141,8 +141,16 @@ async fn converse(weather: Weather, seed: u64) {
     let anna = house.quick_desk("anna").await;
     let mut remote = Remote::dial(&house, LINE, weather, seed).await;
     remote.voice.stream.hz = 0;
-    remote.voice.speak(PAUSE).await;
-    let phone = picks_up(&anna).await;
+    // A phone sends all the time, and the operator's phone hears that.
+    let phone = {
+        let mut picks_up = std::pin::pin!(picks_up(&anna));
+        loop {
+            tokio::select! {
+                phone = &mut picks_up => break phone,
+                () = remote.voice.speak(PAUSE) => {}
+            }
+        }
+    };
     eventually("the caller hears the operator", SOON, async || {
         let heard = remote.ear.newest(Duration::from_millis(300));
         (heard.len() >= 2_400 && purity(&heard, voice_of("anna")) > 0.5).then_some(())

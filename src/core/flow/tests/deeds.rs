@@ -64,7 +64,7 @@ fn a_promise_is_stored_before_it_is_spoken_of() {
     assert_eq!(slow.heard(), ["3 phrase/sorry-error"]);
     slow.act(|flow, now, out| flow.on_deed_done(now, out));
     slow.pass(10_000);
-    assert_eq!(slow.heard(), ["3 phrase/sorry-error"]);
+    assert!(slow.heard().is_empty(), "that was the last word");
 }
 
 #[test]

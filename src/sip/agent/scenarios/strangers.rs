@@ -147,9 +147,11 @@ fn an_answer_that_was_not_asked_for_is_dropped() {
     let good = phones[0].answer_text("200 OK", SDP, OFFER);
     let branch = header(&good, "Via").unwrap();
     let branch = branch.split("branch=").nth(1).unwrap().split(';').next().unwrap().to_owned();
-    let (mut other, last) = (branch.clone(), branch.chars().last().unwrap());
-    other.pop();
-    other.push(if last == '1' { '2' } else { '1' });
+    // The number of our transaction stands behind 16 digits that only we can make.
+    let (cookie, rest) = branch.split_at(7);
+    let (digits, number) = rest.split_at(16);
+    let other: String = digits.chars().map(|c| if c == '0' { '1' } else { '0' }).collect();
+    let other = format!("{cookie}{other}{number}");
     for forged in [
         good.replace(&branch, &other),
         good.replace(&branch, "z9hG4bK0000000000000000f"),
