@@ -139,6 +139,7 @@ fn walk(hub: &mut Hub, number: u128, out: &mut Vec<Command>) {
         caller: CallerId::Anonymous,
         account: None,
         is_near_phone: false,
+        stranger: None,
         replaces: None,
     };
     let key = Event::KeyPressed {

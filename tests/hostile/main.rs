@@ -7,6 +7,8 @@
 //! - `passwords`: who learns what about accounts, and who is never told ours
 //! - `strangers`: requests in the name of somebody else's call
 
+#![expect(clippy::disallowed_methods, reason = "the tests wait for answers of a real server")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
