@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::report::folder;
-use crate::svg::{Frame, Series, Stroke};
+use crate::svg::{Frame, Series, Stroke, end_of_axis};
 
 const BLUE: &str = "#2f81f7";
 const ORANGE: &str = "#db6d28";
@@ -88,7 +88,7 @@ fn cpu(measured: &[&Measured], floor: &Value, machine: &str) -> String {
     let mut series: Vec<Series> =
         measured.iter().map(|one| one.series(&|point| number(&point["cores"]))).collect();
     let x_most = most(&series, |point| point.0);
-    let y_most = most(&series, |point| point.1);
+    let y_most = end_of_axis(most(&series, |point| point.1));
     // 50 packets a second; a bridged call relays two streams.
     for (name, us, per_call) in
         [("bare sendto", "sendto_us", 1.0), ("bare relay", "relayed_packet_us", 2.0)]
@@ -118,7 +118,7 @@ fn memory(measured: &[&Measured], machine: &str) -> String {
         x: "calls at the same time",
         y: "MB resident",
         x_most: most(&series, |point| point.0),
-        y_most: most(&series, |point| point.1),
+        y_most: end_of_axis(most(&series, |point| point.1)),
     };
     frame.lines(&series)
 }

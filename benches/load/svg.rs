@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 784.0;
 const HEIGHT: f64 = 400.0;
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 88.0;
 const RIGHT: f64 = 190.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 52.0;
@@ -100,7 +100,7 @@ impl Frame<'_> {
             (0..=decades as usize).map(|n| self.y_most * n as f64 / decades).collect();
         self.grid_y(&mut svg, &values, &|value| {
             let share = 10_f64.powf(value / self.y_most * decades - decades) * 100.0;
-            format!("{share} %")
+            format!("{} %", (share * 1e6).round() / 1e6)
         });
         for (number, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
             let (x, y) = (self.at_x(number as f64 * width), self.at_y(height(share)));
@@ -159,11 +159,21 @@ impl Frame<'_> {
 
 /// Four to eight round numbers from 0.
 fn ticks(most: f64) -> Vec<f64> {
+    let step = step(most);
+    (0..=(most / step + 1e-9) as usize).map(|number| number as f64 * step).collect()
+}
+
+/// The end of an axis that has room for `most`: the next round number.
+pub fn end_of_axis(most: f64) -> f64 {
+    let step = step(most);
+    (most / step - 1e-9).ceil() * step
+}
+
+fn step(most: f64) -> f64 {
     let rough = most / 6.0;
     let size = 10_f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * size);
-    let step = steps.into_iter().find(|step| *step >= rough).unwrap_or(size * 10.0);
-    (0..=(most / step + 1e-9) as usize).map(|number| number as f64 * step).collect()
+    steps.into_iter().find(|step| *step >= rough).unwrap_or(size * 10.0)
 }
 
 /// `6,000`, `0.5`
