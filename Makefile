@@ -15,7 +15,7 @@ help:
 	@echo 'make soak    runs the server under everyday use for HOURS=8 and looks whether it grows'
 	@echo 'make tools   only install what the tests need'
 	@echo 'make fuzz    look for inputs that break a parser, MINUTES=10 for each target'
-	@echo 'make bench   measure what one server carries (an hour; SCENARIO=playback: only that)'
+	@echo 'make bench   measure what one server carries (more calls, for longer; SCENARIO=playback: only that)'
 	@echo 'make bench-quick   the same in two minutes, for before and after a change'
 
 # The same profile for each step, so that dependencies are compiled once. The soak test waits most of

@@ -108,7 +108,8 @@ pub struct Limits {
     pub calls: u32,
     /// New calls in a second, from everybody together.
     pub calls_per_second: u32,
-    /// New calls in a second from one address. Trusted addresses have only the limit above.
+    /// New calls in a second from one address. Trusted addresses, and this machine
+    /// itself, have only the limit above.
     pub calls_per_second_per_source: u32,
     /// TCP connections at the same time. When one more comes, one that is silent and over which neither a
     /// phone is registered nor a call is up makes room; one address keeps a quarter of such ones at most.
