@@ -3,13 +3,14 @@
 //! - this file: start and shutdown
 //! - `owner`: the task that owns all transactions and calls
 //! - `triage`, `intake`: what goes first, and whose turn it is
-//! - `lag`: how far the app is behind
+//! - `lag`: how far the app is behind; `crowd`: when so much comes that it is served together
 //! - `carriers`: what is sent, and on which socket or connection
 //! - `guests`: which connections go when there are too many
 //! - `clock`: the clock of the timers
 
 mod carriers;
 mod clock;
+mod crowd;
 mod guests;
 mod intake;
 mod lag;

@@ -25,6 +25,7 @@ use super::super::trunks::servers::Server;
 use super::Responses;
 use super::carriers::{Carriers, Unsent};
 use super::clock::Clock;
+use super::crowd::Crowd;
 use super::intake::{Intake, Refusal, Standing, Turn, Urgency};
 use super::lag::Lag;
 use super::triage;
@@ -38,6 +39,8 @@ const READ_BATCH: usize = 512;
 const LONG: usize = 4 * 1024;
 /// How soon it is looked again whether the app has caught up.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// In a crowd, so long is waited for what is served together.
+const GATHERING: Duration = Duration::from_millis(1);
 /// How often it is told that something was dropped.
 const TELL_EVERY_MS: u64 = 1_000;
 
@@ -88,6 +91,7 @@ pub(super) struct Waiting {
     untold: VecDeque<SipEvent>,
     /// How far the app is behind.
     lag: Lag,
+    crowd: Crowd,
     dropped: u64,
     refused: u64,
     told_ms: u64,
@@ -100,6 +104,7 @@ impl Waiting {
             intake,
             untold: VecDeque::new(),
             lag: Lag::default(),
+            crowd: Crowd::default(),
             dropped: 0,
             refused: 0,
             told_ms: 0,
@@ -121,6 +126,8 @@ impl Owner {
             if is_busy {
                 // The app and all others have their turn on this thread.
                 tokio::task::yield_now().await;
+            } else if self.waiting.crowd.is_crowd() {
+                tokio::time::sleep(GATHERING).await;
             }
             let due = self.agent.next_due_ms().map(|at_ms| self.clock.instant(at_ms));
             let sleep = async {
@@ -183,11 +190,15 @@ impl Owner {
     fn obey_all(&mut self, first: SipCommand) {
         let now_ms = self.clock.now_ms();
         self.agent.command(now_ms, first);
-        for _ in 1..BATCH {
+        let mut obeyed = 1;
+        while obeyed < BATCH
+            && let Ok(next) = self.commands.try_recv()
+        {
             self.flush();
-            let Ok(next) = self.commands.try_recv() else { return };
             self.agent.command(now_ms, next);
+            obeyed += 1;
         }
+        self.waiting.crowd.count(now_ms, obeyed);
     }
 
     fn locate(&mut self, trunk: usize, servers: Vec<Server>) {
@@ -271,18 +282,26 @@ impl Owner {
     /// Handles what waits, each in its turn; `true`: there may be more.
     fn serve(&mut self) -> bool {
         let now_ms = self.clock.now_ms();
-        for _ in 0..BATCH {
-            if self.waiting.untold.len() >= self.events_max {
-                return false;
-            }
-            let is_app_ready = self.is_app_ready(now_ms);
-            match self.waiting.intake.take(now_ms, is_app_ready) {
-                Some(Turn::Served(item)) => self.handle(now_ms, item),
-                Some(Turn::Late(item)) => self.refuse(now_ms, item),
-                None => return false,
-            }
+        let mut served = 0;
+        while served < BATCH
+            && self.waiting.untold.len() < self.events_max
+            && self.serve_one(now_ms)
+        {
             // At once: what comes next may be the end of the connection that waits for this answer.
             self.flush();
+            served += 1;
+        }
+        self.waiting.crowd.count(now_ms, served);
+        served == BATCH
+    }
+
+    /// `false`: nobody has a turn.
+    fn serve_one(&mut self, now_ms: u64) -> bool {
+        let is_app_ready = self.is_app_ready(now_ms);
+        match self.waiting.intake.take(now_ms, is_app_ready) {
+            Some(Turn::Served(item)) => self.handle(now_ms, item),
+            Some(Turn::Late(item)) => self.refuse(now_ms, item),
+            None => return false,
         }
         true
     }
