@@ -9,7 +9,7 @@ use crate::core::promises::{Ledger, RobotStatus};
 use crate::domain::{
     CallFact, CallId, CallerId, Login, Operator, Promise, PromiseKind, RtpStatistics, Timestamp,
 };
-use crate::sip::{TrunkState, TrunkView};
+use crate::sip::{SipHandle, TrunkState, TrunkView};
 use crate::web::{
     CandidateView, Counters, Events, GroupState, GroupWhy, LevelToday, Masked, OperatorNow,
     OperatorView, PromiseFigures, PromiseView, RobotView, RtpCounters, StateSnapshot, WaitingView,
@@ -127,13 +127,14 @@ impl Watch {
         }
     }
 
-    /// `sip_responses`: sent, by the first digit of their status.
-    pub fn counters(&self, sip_responses: BTreeMap<u8, u64>) -> Counters {
+    pub fn counters(&self, sip: &SipHandle) -> Counters {
         let sum: f64 = self.jitters.iter().map(|jitter| f64::from(*jitter)).sum();
         let jitter_ms = if self.jitters.is_empty() { 0.0 } else { sum / self.jitters.len() as f64 };
         let rtp = RtpCounters { jitter_ms, ..self.counters.rtp };
-        let Counters { calls, promises, .. } = self.counters.clone();
-        Counters { calls, sip_responses, rtp, promises, facts_waiting: 0 }
+        let (sip_responses, losses) = (sip.responses(), sip.losses());
+        let (sip_refused, sip_dropped) = (losses.refused, losses.dropped);
+        let Counters { calls, promises, facts_waiting, .. } = self.counters.clone();
+        Counters { calls, sip_responses, sip_refused, sip_dropped, rtp, promises, facts_waiting }
     }
 }
 

@@ -105,6 +105,8 @@ fn counters() -> Counters {
     Counters {
         calls: BTreeMap::from([("hung-up".into(), 5)]),
         sip_responses: BTreeMap::from([(2, 7), (4, 1)]),
+        sip_refused: 12,
+        sip_dropped: 34,
         rtp: RtpCounters { packets: 100, lost: 2, jitter_ms: 1.5 },
         promises: figures(),
         facts_waiting: 3,
@@ -426,6 +428,9 @@ async fn metrics_are_text_that_prometheus_reads() {
         "# TYPE allo_calls_total counter",
         "allo_calls_total{outcome=\"hung-up\"} 5",
         "allo_sip_responses_total{class=\"4xx\"} 1",
+        "allo_sip_refused_total 12",
+        "# TYPE allo_sip_dropped_total counter",
+        "allo_sip_dropped_total 34",
         "allo_rtp_packets_lost_total 2",
         "allo_rtp_jitter_seconds 0.0015",
         "allo_facts_waiting 3",

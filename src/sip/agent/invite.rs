@@ -469,6 +469,7 @@ impl Agent {
         let Some(mut response) = self.pending_reply(id, code) else { return };
         if let RefuseStatus::Overloaded { retry_after_s } = status {
             response.headers.push(HeaderName::RetryAfter, retry_after_s.to_string());
+            self.outbox.refused += 1;
         }
         if status == RefuseStatus::Unauthenticated
             && let Some(flow) = self.legs.get(&id).map(|leg| leg.dialog.flow)
