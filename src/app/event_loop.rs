@@ -185,6 +185,7 @@ impl EventLoop {
             leg,
             dialled: offer.dialled.clone(),
             caller: offer.caller.clone(),
+            caller_name: offer.caller_name.clone(),
             account: offer.account.clone(),
             is_near_phone: offer.is_near_phone,
             stranger: offer.stranger,

@@ -168,6 +168,7 @@ impl Scene {
             leg: self.leg,
             dialled: dialled.to_owned(),
             caller,
+            caller_name: None,
             account: None,
             is_near_phone: false,
             stranger: None,

@@ -19,8 +19,8 @@ use super::feeds::EVENTS_MAX;
 use super::*;
 use crate::config::settings;
 use crate::domain::{
-    About, CallId, CallerId, LineOutcome, Origin, PhoneNumber, Promise, PromiseId, PromiseKind,
-    PromiseState, Region, ShopEvent, Timestamp, Verdict,
+    About, CallId, CallerId, CallerName, LineOutcome, Origin, PhoneNumber, Promise, PromiseId,
+    PromiseKind, PromiseState, Region, ShopEvent, Timestamp, Verdict,
 };
 
 const TOKEN: &str = "0123456789abcdef";
@@ -50,6 +50,7 @@ fn snapshot() -> StateSnapshot {
     let waiting = WaitingView {
         call: call(),
         caller: caller(),
+        caller_name: CallerName::new("Анна П.").as_ref().map(Masked::from),
         place: 1,
         waited_ms: 12_500,
         priority: 10,
@@ -352,8 +353,8 @@ async fn the_state_is_told_in_the_shape_that_the_docs_show() {
             "within-ms": 20000, "offered": 4, "answered": 4, "abandoned": 0
         },
         "line": [{
-            "call": "00000000-0000-0000-0000-000000000007", "caller": "+7916•••4567", "place": 1,
-            "waited-ms": 12500, "priority": 10, "is-ringing": true, "origin": "came-back"
+            "call": "00000000-0000-0000-0000-000000000007", "caller": "+7916•••4567",
+            "caller-name": "А•••", "place": 1, "waited-ms": 12500, "priority": 10, "is-ringing": true, "origin": "came-back"
         }],
         "callbacks": 1
     });

@@ -277,6 +277,7 @@ impl House {
             leg,
             dialled: dialled.to_owned(),
             caller,
+            caller_name: None,
             account,
             is_near_phone: true,
             stranger: None,
