@@ -278,7 +278,12 @@ fn at(second: i64) -> Timestamp {
 
 fn offered() -> CallFact {
     let caller = PhoneNumber::parse("+79161112233", Region::default()).unwrap();
-    CallFact::Offered { dialled: "300".into(), caller: CallerId::Number(caller), plan: "a1".into() }
+    CallFact::Offered {
+        dialled: "300".into(),
+        caller: CallerId::Number(caller),
+        caller_name: None,
+        plan: "a1".into(),
+    }
 }
 
 fn visit(second: i64, wait_s: u64, outcome: LineOutcome) -> Visit {

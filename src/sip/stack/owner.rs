@@ -363,6 +363,7 @@ impl Owner {
             self.responses.count(&bytes);
             lost.extend(self.carriers.send(flow, bytes).err());
         }
+        self.responses.count_refused(std::mem::take(&mut outbox.refused));
         if outbox.events.is_empty() {
             return lost;
         }
@@ -388,6 +389,7 @@ impl Owner {
         if (*dropped > 0 || *refused > 0) && now_ms >= *told_ms + TELL_EVERY_MS {
             *told_ms = now_ms;
             let (dropped, refused) = (std::mem::take(dropped), std::mem::take(refused));
+            self.responses.count_dropped(dropped);
             tracing::warn!(refused, dropped, "overload: new calls were refused, messages dropped");
         }
     }
