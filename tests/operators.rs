@@ -396,6 +396,7 @@ async fn all_formulas_are_in_the_json_and_others_can_be_asked_for() {
     let formula = server.allo(&["report", "--formula", "of-offerd"]);
     assert_eq!(formula.status.code(), Some(2));
     let group = server.allo(&["report", "--group", "suport"]);
+    assert_eq!(group.status.code(), Some(1));
     assert!(stderr(&group).contains("did you mean \"support\"?"));
 }
 

@@ -35,6 +35,7 @@ use self::owner::{Owner, Waiting};
 use super::agent::Agent;
 use super::border::{SipCommand, SipEvent, TrunkView};
 use super::settings::SipSettings;
+use super::transport::handshakes::Handshakes;
 use super::transport::tls::{Certificate, CertificateError, PeerError, TlsPeer};
 use super::transport::udp::Datagrams;
 use super::transport::{tcp, udp};
@@ -180,6 +181,7 @@ impl SipStack {
             inbound: inbound_sender,
             limits,
             places: Arc::new(Semaphore::new(limits.connections_max + limits.newcomers_max())),
+            handshakes: Handshakes::new(limits.newcomers_max()),
             numbers: Arc::default(),
             stop: CancellationToken::new(),
         };
