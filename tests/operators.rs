@@ -278,7 +278,12 @@ fn at(second: i64) -> Timestamp {
 
 fn offered() -> CallFact {
     let caller = PhoneNumber::parse("+79161112233", Region::default()).unwrap();
-    CallFact::Offered { dialled: "300".into(), caller: CallerId::Number(caller), plan: "a1".into() }
+    CallFact::Offered {
+        dialled: "300".into(),
+        caller: CallerId::Number(caller),
+        caller_name: None,
+        plan: "a1".into(),
+    }
 }
 
 fn visit(second: i64, wait_s: u64, outcome: LineOutcome) -> Visit {
@@ -391,6 +396,7 @@ async fn all_formulas_are_in_the_json_and_others_can_be_asked_for() {
     let formula = server.allo(&["report", "--formula", "of-offerd"]);
     assert_eq!(formula.status.code(), Some(2));
     let group = server.allo(&["report", "--group", "suport"]);
+    assert_eq!(group.status.code(), Some(1));
     assert!(stderr(&group).contains("did you mean \"support\"?"));
 }
 

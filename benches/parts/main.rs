@@ -137,6 +137,7 @@ fn walk(hub: &mut Hub, number: u128, out: &mut Vec<Command>) {
         leg,
         dialled: "100".to_owned(),
         caller: CallerId::Anonymous,
+        caller_name: None,
         account: None,
         is_near_phone: false,
         stranger: None,

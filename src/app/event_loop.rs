@@ -185,6 +185,7 @@ impl EventLoop {
             leg,
             dialled: offer.dialled.clone(),
             caller: offer.caller.clone(),
+            caller_name: offer.caller_name.clone(),
             account: offer.account.clone(),
             is_near_phone: offer.is_near_phone,
             stranger: offer.stranger,
@@ -239,7 +240,7 @@ impl EventLoop {
         match question {
             Question::State(to) => drop(to.send(watch::state(self.hub.snapshot(now)))),
             Question::Metrics(to) => {
-                let mut counters = self.out.watch.counters(self.out.sip.responses());
+                let mut counters = self.out.watch.counters(&self.out.sip);
                 watch::count_promises(self.hub.ledger(), self.wall(), &mut counters.promises);
                 let waiting = self.out.calls.waiting() + self.out.promises.waiting();
                 counters.facts_waiting = waiting as u64;

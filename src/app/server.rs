@@ -329,6 +329,7 @@ fn media_settings(config: &Config) -> MediaSettings {
     MediaSettings {
         ports: config.rtp.ports.ports(),
         dead_after_ms: config.rtp.dead_after.as_ms(),
+        raw_socket: config.rtp.raw_socket,
         ..MediaSettings::default()
     }
 }

@@ -7,9 +7,10 @@ use crate::core::event::PromiseNews;
 use crate::core::hub::snapshot::{GroupSnapshot, Snapshot};
 use crate::core::promises::{Ledger, RobotStatus};
 use crate::domain::{
-    CallFact, CallId, CallerId, Login, Operator, Promise, PromiseKind, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, CallerName, Login, Operator, Promise, PromiseKind, RtpStatistics,
+    Timestamp,
 };
-use crate::sip::{TrunkState, TrunkView};
+use crate::sip::{SipHandle, TrunkState, TrunkView};
 use crate::web::{
     CandidateView, Counters, Events, GroupState, GroupWhy, LevelToday, Masked, OperatorNow,
     OperatorView, PromiseFigures, PromiseView, RobotView, RtpCounters, StateSnapshot, WaitingView,
@@ -46,10 +47,11 @@ impl Watch {
         waiting: impl Fn(&str) -> usize,
     ) {
         let event = match fact {
-            CallFact::Offered { dialled, caller, .. } => {
+            CallFact::Offered { dialled, caller, caller_name, .. } => {
                 let caller = Masked::from(caller);
                 self.callers.insert(call, caller.clone());
-                WebEvent::CallBegan { call, caller, dialled: dialled.clone() }
+                let caller_name = caller_name.as_ref().map(Masked::from);
+                WebEvent::CallBegan { call, caller, caller_name, dialled: dialled.clone() }
             }
             CallFact::Placed { purpose, customer, .. } => {
                 let caller = Masked::from(customer);
@@ -127,13 +129,14 @@ impl Watch {
         }
     }
 
-    /// `sip_responses`: sent, by the first digit of their status.
-    pub fn counters(&self, sip_responses: BTreeMap<u8, u64>) -> Counters {
+    pub fn counters(&self, sip: &SipHandle) -> Counters {
         let sum: f64 = self.jitters.iter().map(|jitter| f64::from(*jitter)).sum();
         let jitter_ms = if self.jitters.is_empty() { 0.0 } else { sum / self.jitters.len() as f64 };
         let rtp = RtpCounters { jitter_ms, ..self.counters.rtp };
-        let Counters { calls, promises, .. } = self.counters.clone();
-        Counters { calls, sip_responses, rtp, promises, facts_waiting: 0 }
+        let (sip_responses, losses) = (sip.responses(), sip.losses());
+        let (sip_refused, sip_dropped) = (losses.refused, losses.dropped);
+        let Counters { calls, promises, facts_waiting, .. } = self.counters.clone();
+        Counters { calls, sip_responses, sip_refused, sip_dropped, rtp, promises, facts_waiting }
     }
 }
 
@@ -215,14 +218,21 @@ fn group_state(at: Timestamp, group: GroupSnapshot) -> GroupState {
         answered: group.today.answered,
         abandoned: group.today.abandoned,
     };
-    let line = group.waiting.into_iter().map(|(caller, number)| waiting(at, &caller, &number));
+    let line = group.waiting.into_iter();
+    let line = line.map(|(place, caller, name)| waiting(at, &place, &caller, name.as_ref()));
     GroupState { name: group.name, today, line: line.collect(), callbacks: group.callbacks as u64 }
 }
 
-fn waiting(at: Timestamp, waiting: &WaitingCaller, caller: &CallerId) -> WaitingView {
+fn waiting(
+    at: Timestamp,
+    waiting: &WaitingCaller,
+    caller: &CallerId,
+    name: Option<&CallerName>,
+) -> WaitingView {
     WaitingView {
         call: waiting.call,
         caller: Masked::from(caller),
+        caller_name: name.map(Masked::from),
         place: waiting.place as u64,
         waited_ms: at.since(waiting.entered),
         priority: waiting.priority,

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::screen::screen;
 use crate::config::Config;
 use crate::domain::{
-    CallFact, CallerId, Conversation, EndReason, EndedBy, LineOutcome, PhoneNumber, Pii, Region,
-    Span, Timestamp, Visit,
+    CallFact, CallerId, CallerName, Conversation, EndReason, EndedBy, LineOutcome, PhoneNumber,
+    Pii, Region, Span, Timestamp, Visit,
 };
 use crate::store::{CallEvent, CallFilter, CallRecord, Store};
 
@@ -23,7 +23,7 @@ pub struct CallsArgs {
     /// Only calls of this number.
     #[arg(long, value_name = "PHONE")]
     from: Option<String>,
-    /// Show callers' numbers unmasked.
+    /// Show callers' numbers and names unmasked.
     #[arg(long)]
     full: bool,
     /// One JSON document on stdout.
@@ -60,6 +60,10 @@ pub(super) fn shown_caller(caller: &CallerId, full: bool) -> String {
     if full { caller.full().to_owned() } else { Pii(caller).to_string() }
 }
 
+fn shown_name(name: &CallerName, full: bool) -> String {
+    if full { name.full().to_owned() } else { Pii(name).to_string() }
+}
+
 pub(super) fn shown_phone(phone: &PhoneNumber, full: bool) -> String {
     if full { phone.as_str().to_owned() } else { Pii(phone).to_string() }
 }
@@ -77,7 +81,7 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
             let mut event = json!(fact);
             if let Some(fields) = event.as_object_mut() {
                 // Stand above the events already, and masked.
-                for known in ["caller", "dialled", "plan"] {
+                for known in ["caller", "caller_name", "dialled", "plan"] {
                     fields.remove(known);
                 }
                 fields.insert("at".to_owned(), json!(rfc3339(*at, zone)));
@@ -94,6 +98,7 @@ fn as_json(call: &CallRecord, zone: &TimeZone, full: bool) -> Value {
         "answered": time(call.answered),
         "ended": time(call.ended),
         "caller": shown_caller(&call.caller, full),
+        "caller-name": call.caller_name.as_ref().map(|name| shown_name(name, full)),
         "dialled": call.dialled,
         "plan": call.plan,
         "ended-by": call.ended_by,
@@ -137,7 +142,10 @@ pub(super) fn heading(call: &CallRecord, zone: &TimeZone, full: bool) -> String 
         _ => "is up".to_owned(),
     };
     let started = call.started.in_zone(zone).strftime("%Y-%m-%d %H:%M:%S");
-    let caller = shown_caller(&call.caller, full);
+    let mut caller = shown_caller(&call.caller, full);
+    if let Some(name) = &call.caller_name {
+        caller += &format!(" ({})", shown_name(name, full));
+    }
     let rehearsal = if call.rehearsal { "  rehearsal" } else { "" };
     format!("{started}  {caller} → {}  {end}  {}{rehearsal}", call.dialled, call.id)
 }

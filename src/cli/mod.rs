@@ -9,6 +9,7 @@ pub mod crm;
 pub mod demo;
 pub mod dnc;
 pub mod event;
+mod groups;
 mod log;
 pub mod operator;
 pub mod plans;

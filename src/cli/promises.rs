@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::calls::{rfc3339, shown_phone};
 use super::clocks::Clocks;
+use super::groups;
 use super::screen::screen;
 use super::table::{self, Side};
+use crate::app::plans;
 use crate::config::{Config, Period};
 use crate::core::kept::is_overdue;
 use crate::domain::{Promise, PromiseKind, Span, Timestamp};
@@ -60,6 +62,11 @@ pub async fn run(config: &Config, args: &PromisesArgs) -> anyhow::Result<ExitCod
     let found = store.promises(&filter).await;
     store.close().await;
     let mut found = found?;
+    if args.group.is_some() && found.is_empty() {
+        // Of dialplans with mistakes nobody knows the groups.
+        let plan = plans::read_plan(config).unwrap_or_default();
+        groups::must_be_known(&plan, args.group.as_deref(), false)?;
+    }
     let clocks = Clocks::read(config, &found);
     if let Some(within) = args.due {
         let is_due = |promise: &Promise, now: Timestamp| promise.due < now.plus_ms(within.as_ms());

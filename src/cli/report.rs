@@ -22,9 +22,10 @@ use serde_json::{Value, json};
 
 use self::period::{Days, Span};
 use super::calls::rfc3339;
+use super::groups;
 use crate::app::clock::Clock;
 use crate::app::plans;
-use crate::config::{self, Config, nearest};
+use crate::config::{self, Config};
 use crate::core::service_level::{By, Part, Standard, Tally, by_parts};
 use crate::dialplan::Plan;
 use crate::dialplan::plan::{Formula, Target};
@@ -205,7 +206,7 @@ pub async fn run(config: &Config, args: &ReportArgs) -> anyhow::Result<ExitCode>
     let conversations = store.conversations(span.from, span.until).await?;
     store.close().await;
     let report = Report::of(args, zone, span, targets(&plan), visits, conversations);
-    report.warn_of_unknown_group();
+    groups::must_be_known(&plan, args.group.as_deref(), !report.calls.is_empty())?;
     shown::show(&report, args)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -283,19 +284,6 @@ impl Report {
         groups.sort_unstable();
         groups.dedup();
         groups.into_iter()
-    }
-
-    fn warn_of_unknown_group(&self) {
-        let Some(group) = &self.group else { return };
-        if !self.calls.is_empty() || self.targets.contains_key(group) {
-            return;
-        }
-        let known = self.targets.keys().map(String::as_str);
-        let hint = match nearest(group, known.clone()) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => format!("known are: {}", known.collect::<Vec<_>>().join(", ")),
-        };
-        eprintln!("warning: no dialplan has a group \"{group}\"; {hint}");
     }
 }
 

@@ -11,6 +11,7 @@ use super::calls::{described, heading, rfc3339, shown_phone, since_start};
 use super::clocks::Clocks;
 use super::promises::{as_json, countdown, reason};
 use super::screen::screen;
+use crate::app::plans;
 use crate::config::Config;
 use crate::domain::{Attempt, CallId, Promise, PromiseState, Timestamp};
 use crate::store::{
@@ -39,7 +40,7 @@ pub async fn run(
     store.close().await;
     let record = PromiseRecord { number: story.number, promise: story.promise.clone() };
     let now = Clocks::read(config, [&record]).of(&story.promise);
-    let zone = TimeZone::system();
+    let zone = zone_of(config, &story.promise);
     let mut out = screen();
     if json {
         writeln!(
@@ -51,6 +52,14 @@ pub async fn run(
         print(&mut out, &story, &calls, now, &zone, full)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// That of the plan by whose rules the promise is kept: its notes tell times in it, too. Of dialplans
+/// with mistakes nobody knows it; then that of this machine.
+fn zone_of(config: &Config, promise: &Promise) -> TimeZone {
+    let plan = plans::read_plan(config).unwrap_or_default();
+    let script = plan.scripts.get(&promise.script).or_else(|| plan.scripts.values().next());
+    script.map_or_else(TimeZone::system, |script| script.timezone.clone())
 }
 
 /// The call that it came of, and those in which it was tried.
@@ -80,7 +89,9 @@ fn print(
     let left = countdown(promise, now, zone);
     writeln!(out, "promise {number}  {kind}{name}  {phone}  {state}, {left}")?;
     let whose = group.as_deref().map_or_else(String::new, |group| format!(" by {group}"));
-    writeln!(out, "  to be kept{whose} until {}, by the rules of {script}", shown(*due, zone))?;
+    let of_zone = zone.iana_name().map_or_else(String::new, |name| format!(" ({name})"));
+    let due = shown(*due, zone);
+    writeln!(out, "  to be kept{whose} until {due}{of_zone}, by the rules of {script}")?;
     let reason = reason(promise);
     if !reason.is_empty() {
         writeln!(out, "  about {reason}")?;

@@ -96,6 +96,7 @@ fn with_examples() -> Config {
         authorities: Some("/etc/allo/authorities.pem".into()),
         username: Some("shop".to_owned()),
         password: "secret".parse().ok(),
+        realm: Some("example.com".to_owned()),
         register: true,
         caller_id: Some("+78003334455".to_owned()),
         label: Some("Магазин".to_owned()),

@@ -46,6 +46,11 @@ pub struct Trunk {
     #[schemars(with = "String")]
     #[serde(default, with = "text_option", skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// The realm in which the provider asks for the password, as its challenges spell it. Not set: the
+    /// first in which it takes the password. Nothing is proven in any other realm.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
     /// Whether to register at the provider. Calls from the provider then arrive at the number
     /// caller-id, or if there is none at the username.
     #[serde(default)]
@@ -91,6 +96,7 @@ impl Trunk {
             authorities: None,
             username: None,
             password: None,
+            realm: None,
             register: false,
             max_calls: Self::default_max_calls(),
             starts_per_second: Self::default_starts_per_second(),
@@ -117,6 +123,7 @@ impl Trunk {
             authorities: None,
             username: None,
             password: None,
+            realm: None,
             register: false,
             max_calls: Self::default_max_calls(),
             starts_per_second: Self::default_starts_per_second(),

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::acd::OperatorState;
 use crate::dialplan::Plan;
 use crate::domain::{
-    Attempt, Attendance, Calendar, CallFact, CallId, CallerId, Customer, DoNotCall, EndReason,
-    EndedBy, Key, KeySource, Language, LegId, Login, LookupId, Operator, Order, PhoneNumber,
-    PhoneState, PlayId, Promise, PromiseId, Rating, RecordingId, RecordingNote, RingOutcome,
-    RtpStatistics, ShopEvent, Timestamp, Visit,
+    Attempt, Attendance, Calendar, CallFact, CallId, CallerId, CallerName, Customer, DoNotCall,
+    EndReason, EndedBy, Key, KeySource, Language, LegId, Login, LookupId, Operator, Order,
+    PhoneNumber, PhoneState, PlayId, Promise, PromiseId, Rating, RecordingId, RecordingNote,
+    RingOutcome, RtpStatistics, ShopEvent, Timestamp, Visit,
 };
 use crate::speech::Catalogue;
 
@@ -28,6 +28,7 @@ pub enum Event {
         leg: LegId,
         dialled: String,
         caller: CallerId,
+        caller_name: Option<CallerName>,
         /// The operator who proved to be calling.
         account: Option<Login>,
         /// A phone of an operator may be behind this call without having said so yet.

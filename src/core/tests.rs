@@ -32,14 +32,14 @@ fn say(ids: &[&str]) -> Statement {
 
 fn say_value(id: &str, name: &str, format: Format) -> Statement {
     let value = Piece::Value { name: name.to_owned(), format };
-    Statement::Say(vec![Piece::Recording(RecordingId::new(id)), value])
+    Statement::Say([Piece::Recording(RecordingId::new(id)), value].into())
 }
 
 fn lookup() -> Lookup {
     Lookup {
         wait_ms: 800,
         deadline_ms: None,
-        filler: vec![Piece::Recording(RecordingId::new("phrase/one-moment"))],
+        filler: [Piece::Recording(RecordingId::new("phrase/one-moment"))].into(),
         unavailable: block(vec![say(&["phrase/crm-unavailable"])]),
     }
 }
@@ -59,7 +59,7 @@ fn plan() -> Plan {
         Statement::Go("main".to_owned()),
     ]);
     let ask = Ask {
-        prompt: vec![Piece::Recording(RecordingId::new("phrase/enter-order"))],
+        prompt: [Piece::Recording(RecordingId::new("phrase/enter-order"))].into(),
         variable: "order".to_owned(),
         digits: 12,
         end: Some(key('#')),
@@ -73,7 +73,7 @@ fn plan() -> Plan {
         Statement::LookupOrder { variable: "order".to_owned(), lookup: lookup() },
         Statement::If {
             condition: Condition::Holds(Operand::Name("order.found".to_owned())),
-            then: block(vec![Statement::Say(vec![status])]),
+            then: block(vec![Statement::Say([status].into())]),
             otherwise: block(vec![say(&["phrase/order-not-found"])]),
         },
     ]);
@@ -168,6 +168,7 @@ impl Scene {
             leg: self.leg,
             dialled: dialled.to_owned(),
             caller,
+            caller_name: None,
             account: None,
             is_near_phone: false,
             stranger: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::{
-    Ask, Block, CallbackRules, Due, Entry, Group, Incident, Lookup, Menu, Missed, Piece, Plan,
-    Promise, RecordRule, Robot, Script, Statement, Trigger,
+    Ask, Block, CallbackRules, Due, Entry, Group, Incident, Lookup, Menu, Missed, Piece, Pieces,
+    Plan, Promise, RecordRule, Robot, Script, Statement, Trigger,
 };
 use super::syntax::Spanned;
 use super::tree::{
@@ -203,6 +203,6 @@ fn shared<K: Clone + Ord, T, U>(
     all.iter().map(|(name, tree)| (name.clone(), Arc::new(lower(name, tree)))).collect()
 }
 
-fn pieces(said: &[Spanned<Piece>]) -> Vec<Piece> {
+fn pieces(said: &[Spanned<Piece>]) -> Pieces {
     said.iter().map(|piece| piece.value.clone()).collect()
 }

@@ -118,11 +118,11 @@ menu "main" wait="7s" tries=2 {
     let number = Piece::Value { name: "caller.number".into(), format: Format::Digits };
     let expected =
         [recording("phrase/greeting"), recording("tip/01"), number, recording("phrase/goodbye")];
-    assert_eq!(pieces.as_slice(), &expected);
+    assert_eq!(**pieces, expected);
 
     let Statement::LookupCustomer(lookup) = &block[1] else { panic!("{:?}", block[1]) };
     assert_eq!((lookup.wait_ms, lookup.deadline_ms), (1_000, None));
-    assert_eq!(lookup.filler, [recording("phrase/one-moment")]);
+    assert_eq!(*lookup.filler, [recording("phrase/one-moment")]);
     assert!(matches!(&lookup.unavailable[..], [Statement::Say(_)]));
 
     let Statement::If { condition, then, otherwise } = &block[2] else { panic!("{:?}", block[2]) };

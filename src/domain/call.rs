@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallOutcome, CallerId, Conversation, Decision, Key, Language, Login, PhoneNumber, PromiseId,
-    PromiseKind, RecordingId, RingOutcome, Visit,
+    CallOutcome, CallerId, CallerName, Conversation, Decision, Key, Language, Login, PhoneNumber,
+    PromiseId, PromiseKind, RecordingId, RingOutcome, Visit,
 };
 
 /// Who ended a call.
@@ -120,6 +120,8 @@ pub enum CallFact {
     Offered {
         dialled: String,
         caller: CallerId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caller_name: Option<CallerName>,
         plan: String,
     },
     /// A call of ours to a customer, because of a promise.

@@ -2,7 +2,7 @@
 //!
 //! - [`ids`]: identifiers as types of their own
 //! - [`time`]: the one [`Timestamp`]; the [`Calendar`]; how a [`Span`] of time is shown
-//! - [`phone`]: E.164 numbers, caller IDs, and [`Pii`], which masks them in logs
+//! - [`phone`]: E.164 numbers, caller IDs and names, and [`Pii`], which masks them in logs
 //! - [`customer`]: what the CRM knows: [`Customer`], [`Order`], [`Money`]
 //! - [`media`]: codecs, keys and what an offer and its answer agreed on
 //! - [`voice`]: languages and names of recordings
@@ -37,7 +37,7 @@ pub use decision::{Decision, Verdict};
 pub use ids::{CallId, LegId, LookupId, PlayId, PromiseId};
 pub use media::{Codec, Direction, EventPayload, Key, LocalMedia, MediaSession};
 pub use operator::{Attendance, Extension, Login, Operator, PhoneState, RingOutcome, Role};
-pub use phone::{CallerId, PhoneNumber, Pii, Region, without_numbers};
+pub use phone::{CallerId, CallerName, PhoneNumber, Pii, Region, shortened, without_numbers};
 pub use promise::{
     About, Attempt, CallOutcome, DoNotCall, LinePlace, Promise, PromiseKind, PromiseState, Rating,
     ShopEvent,

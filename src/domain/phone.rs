@@ -184,6 +184,49 @@ impl fmt::Debug for CallerId {
     }
 }
 
+/// The name that the network or the phone shows beside the caller's number. Whoever calls may have
+/// written it: it proves nothing. Masked wherever a number is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallerName(Box<str>);
+
+impl CallerName {
+    /// The longest name that is kept whole, in characters. Of a longer one the beginning is kept,
+    /// and `…`.
+    pub const LENGTH_MAX: usize = 256;
+
+    /// `None`: there is nothing but blanks. What can't be shown is escaped already (`%0D`).
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(shortened(text, Self::LENGTH_MAX).into()))
+    }
+
+    /// Unmasked, for the database and for `--full` listings.
+    pub fn full(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Pii<&CallerName> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Pii(self.0.full()).fmt(f)
+    }
+}
+
+impl fmt::Debug for CallerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Pii(self).fmt(f)
+    }
+}
+
+/// At most `most` characters; `…` stands for what is left out.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 /// A text of somebody else's for the log, in which there may be telephone numbers: each digit of
 /// five and more in a row becomes a dot, so that what stands below it still does.
 pub fn without_numbers(text: &str) -> String {

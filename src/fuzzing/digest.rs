@@ -19,7 +19,7 @@ pub(super) fn header(input: &[u8]) {
     let mut headers = Headers::default();
     headers.push(HeaderName::Authorization, input.to_vec());
     headers.push(HeaderName::WwwAuthenticate, input.to_vec());
-    if let Some(challenge) = Challenge::strongest(Status::UNAUTHORIZED, &headers) {
+    if let Ok(challenge) = Challenge::strongest(Status::UNAUTHORIZED, &headers, None) {
         let (_, value) = challenge.answer("us\"er", "password", "INVITE", "sip:a@b", "cnonce");
         assert!(!value.contains("password"));
         if let Some(read) = Credentials::parse(&value) {

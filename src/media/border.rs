@@ -22,6 +22,9 @@ pub struct MediaSettings {
     /// A peer that was heard before and is not heard for so long is quiet; 2 s. Like a death, not
     /// on hold.
     pub quiet_after_ms: u64,
+    /// Packets leave by a raw socket, if the system allows that (Linux: CAP_NET_RAW); so they do by
+    /// default. Else each leaves by the socket of its leg.
+    pub raw_socket: bool,
 }
 
 impl Default for MediaSettings {
@@ -32,6 +35,7 @@ impl Default for MediaSettings {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             dead_after_ms: 30_000,
             quiet_after_ms: 2_000,
+            raw_socket: true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who hears whom: legs of one worker that are joined, and the supervisor of a conversation.
 
 use super::border::Monitoring;
+use super::burst::Burst;
 use super::legs::Legs;
 use super::mixer::Voice;
 use super::outbox::Outbox;
@@ -96,18 +97,18 @@ impl Legs {
     }
 
     /// Lets the others hear what came on a leg.
-    pub fn pass_on(&mut self, from: u32, speech: &Speech<'_>, now_us: u64, buffer: &mut [u8]) {
+    pub fn pass_on(&mut self, from: u32, speech: &Speech<'_>, now_us: u64, burst: &mut Burst) {
         let Some(leg) = self.get(from) else {
             return;
         };
         let (partner, supervisor, listening) = (leg.partner, leg.supervisor, leg.listening);
         if let Some(partner) = partner.and_then(|partner| self.get(partner)) {
-            partner.hear(Voice::Partner, speech, now_us, buffer);
+            partner.hear(Voice::Partner, speech, now_us, burst);
         }
         if let Some(leg) = supervisor.and_then(|supervisor| self.get(supervisor)) {
             let is_operator = leg.listening.is_some_and(|it| it.operator == from);
             let voice = if is_operator { Voice::Partner } else { Voice::Third };
-            leg.hear(voice, speech, now_us, buffer);
+            leg.hear(voice, speech, now_us, burst);
         }
         let Some(Listening { operator, customer, mode }) = listening else {
             return;
@@ -119,7 +120,7 @@ impl Legs {
         };
         for &hearer in hearers {
             if let Some(leg) = self.get(hearer) {
-                leg.hear(Voice::Third, speech, now_us, buffer);
+                leg.hear(Voice::Third, speech, now_us, burst);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -12,20 +12,23 @@ use mio::Poll;
 use tokio::sync::mpsc::Sender;
 
 use super::border::{MediaEvent, MediaSettings, Message, Monitoring, OpenError, Recording};
+use super::burst::{self, Burst};
 use super::clock::Clock;
+use super::inbox::Inbox;
 use super::leg::{Limits, OpenLeg};
 use super::library::PromptLibrary;
 use super::outbox::Outbox;
 use super::ports::PortPool;
 use super::recorder::{self, RecorderDoor, Ticket};
 use super::sockets::{Sockets, address_for};
-use super::worker::{Command, Departure, Wake, Worker};
+use super::worker::{Command, Departure, WAKE, Worker};
 use crate::domain::{Language, LegId, LocalMedia, MediaSession, PlayId, RecordingId};
 
-/// Commands that may wait for one worker.
-const COMMANDS_MAX: usize = 4_096;
 /// Ports that others hold, tried before an opener gives up.
 const BIND_TRIES: usize = 64;
+/// So many legs one worker serves before another one is given any: a worker that wakes up for many
+/// packets spends less on each, and this many take 0.3 of a core.
+const LEGS_TOGETHER: usize = 1_000;
 
 /// The running engine. Dropped, it closes all legs and ends its threads, as
 /// [`MediaEngine::shutdown`] does.
@@ -47,7 +50,8 @@ struct Shared {
     ports: Arc<Mutex<PortPool>>,
     library: Arc<ArcSwap<PromptLibrary>>,
     clock: Clock,
-    workers: Vec<Door>,
+    /// The way to each worker.
+    workers: Vec<Arc<Inbox>>,
     recorder: RecorderDoor,
     /// Held while a command is sent, so that commands about a leg that moves reach its workers in
     /// the order in which they were given.
@@ -59,15 +63,10 @@ struct Shared {
 struct Desk {
     /// The worker of each.
     homes: BTreeMap<LegId, usize>,
+    /// How many legs each worker has.
+    legs: Vec<usize>,
     /// The newest recording of those that were recorded.
     tickets: BTreeMap<LegId, Arc<Ticket>>,
-}
-
-/// The way to one worker.
-#[derive(Debug)]
-struct Door {
-    commands: SyncSender<Command>,
-    wake: Arc<Wake>,
 }
 
 impl MediaEngine {
@@ -81,12 +80,11 @@ impl MediaEngine {
         let clock = Clock::start();
         let ports = PortPool::new(settings.ports.clone(), &mut rand::rng());
         let ports = Arc::new(Mutex::new(ports));
-        let mut workers = Vec::new();
-        let mut plans = Vec::new();
+        let (mut workers, mut polls) = (Vec::new(), Vec::new());
         for _ in 0..settings.workers.max(1) {
-            let (door, poll, commands) = Door::new()?;
-            plans.push((poll, commands, Arc::clone(&door.wake)));
-            workers.push(door);
+            let poll = Poll::new()?;
+            workers.push(Arc::new(Inbox::new(poll.registry(), WAKE)?));
+            polls.push(poll);
         }
         let (door, recorder) = recorder::start(clock, Outbox::new(events.clone()))?;
         let handle = MediaHandle(Arc::new(Shared {
@@ -94,9 +92,9 @@ impl MediaEngine {
             ports: Arc::clone(&ports),
             library,
             clock,
-            workers,
+            workers: workers.clone(),
             recorder: door,
-            desk: Mutex::default(),
+            desk: Mutex::new(Desk::of(settings.workers.max(1))),
         }));
         // From here on, an error drops the engine, which stops the threads already started.
         let mut engine = Self { handle, threads: Vec::new(), recorder: Some(recorder) };
@@ -104,10 +102,12 @@ impl MediaEngine {
             quiet_after_us: settings.quiet_after_ms.saturating_mul(1000),
             dead_after_us: settings.dead_after_ms.saturating_mul(1000),
         };
-        for (number, (poll, commands, wake)) in plans.into_iter().enumerate() {
+        let together = settings.raw_socket && may_send_together();
+        for (number, (poll, inbox)) in polls.into_iter().zip(workers).enumerate() {
             let outbox = Outbox::new(events.clone());
             let ports = Arc::clone(&ports);
-            let worker = Worker::new(poll, commands, wake, clock, ports, limits, outbox);
+            let burst = Burst::new(together);
+            let worker = Worker::new(poll, inbox, clock, ports, limits, outbox, burst);
             let thread = std::thread::Builder::new().name(format!("media-{number}"));
             engine.threads.push(thread.spawn(move || worker.run())?);
         }
@@ -126,8 +126,8 @@ impl MediaEngine {
 
 impl Drop for MediaEngine {
     fn drop(&mut self) {
-        for door in &self.handle.0.workers {
-            door.send(Command::Stop);
+        for worker in &self.handle.0.workers {
+            worker.send(Command::Stop);
         }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -137,6 +137,38 @@ impl Drop for MediaEngine {
         if let Some(recorder) = self.recorder.take() {
             self.handle.0.recorder.stop(recorder);
         }
+    }
+}
+
+impl Desk {
+    fn of(workers: usize) -> Self {
+        Self { legs: vec![0; workers], ..Self::default() }
+    }
+
+    fn home(&self, leg: LegId) -> Option<usize> {
+        self.homes.get(&leg).copied()
+    }
+
+    /// The worker for one leg more: the first that has not yet its fill, else the one with the
+    /// fewest legs.
+    fn roomiest(&self) -> usize {
+        let roomy = self.legs.iter().position(|&legs| legs < LEGS_TOGETHER);
+        let idlest = || (0..self.legs.len()).min_by_key(|&worker| self.legs[worker]);
+        roomy.or_else(idlest).unwrap_or(0)
+    }
+
+    fn settle(&mut self, leg: LegId, home: usize) {
+        self.legs[home] += 1;
+        if let Some(before) = self.homes.insert(leg, home) {
+            self.legs[before] -= 1;
+        }
+    }
+
+    fn forget(&mut self, leg: LegId) {
+        if let Some(home) = self.homes.remove(&leg) {
+            self.legs[home] -= 1;
+        }
+        self.tickets.remove(&leg);
     }
 }
 
@@ -151,12 +183,25 @@ impl MediaHandle {
     /// address of the family that is dialled (0.0.0.0, ::), and [`MediaHandle::answered_from`]
     /// names the phone that answered. Until that is known, only the IP address of the SDP is heard.
     pub fn open(&self, leg: LegId, peer: IpAddr, local: IpAddr) -> Result<LocalMedia, OpenError> {
+        self.open_on(None, leg, peer, local)
+    }
+
+    /// The same on a certain worker, or on the one that it is best for the leg to be on.
+    pub(super) fn open_on(
+        &self,
+        worker: Option<usize>,
+        leg: LegId,
+        peer: IpAddr,
+        local: IpAddr,
+    ) -> Result<LocalMedia, OpenError> {
         let ip = address_for(peer, self.0.ip, local);
         let (port, sockets) = self.bind(ip)?;
         let open = OpenLeg { id: leg, signalling: peer, sockets, port };
-        self.desk().homes.entry(leg).or_insert_with(|| self.first_home(leg));
-        if !self.send(leg, Command::Open(Box::new(open))) {
-            self.desk().homes.remove(&leg);
+        let mut desk = self.desk();
+        let home = worker.or_else(|| desk.home(leg)).unwrap_or_else(|| desk.roomiest());
+        desk.settle(leg, home);
+        if !self.send_to(&desk, leg, Command::Open(Box::new(open))) {
+            desk.forget(leg);
             self.release(port);
             return Err(io::Error::other("the media engine has stopped").into());
         }
@@ -303,13 +348,7 @@ impl MediaHandle {
     pub fn close(&self, leg: LegId) {
         let mut desk = self.desk();
         self.send_to(&desk, leg, Command::Close(leg));
-        desk.homes.remove(&leg);
-        desk.tickets.remove(&leg);
-    }
-
-    /// The worker on which a leg begins: ids end in random bits, so legs are spread evenly.
-    fn first_home(&self, leg: LegId) -> usize {
-        (leg.0.as_u128() % self.0.workers.len() as u128) as usize
+        desk.forget(leg);
     }
 
     /// Says whether the worker lives and the leg is open.
@@ -318,7 +357,7 @@ impl MediaHandle {
     }
 
     fn send_to(&self, desk: &Desk, leg: LegId, command: Command) -> bool {
-        desk.homes.get(&leg).is_some_and(|&home| self.0.workers[home].send(command))
+        desk.home(leg).is_some_and(|home| self.0.workers[home].send(command))
     }
 
     /// Sees to it that `guest` is on the worker of `host`; says whether both are open.
@@ -326,16 +365,16 @@ impl MediaHandle {
     /// The worker that a leg leaves is told first, then the one that waits for it. So a worker only
     /// waits for commands given before its own, and no two can wait for each other.
     fn bring_together(&self, desk: &mut Desk, host: LegId, guest: LegId) -> bool {
-        let (Some(&to), Some(&from)) = (desk.homes.get(&host), desk.homes.get(&guest)) else {
+        let (Some(to), Some(from)) = (desk.home(host), desk.home(guest)) else {
             return false;
         };
         if to != from {
             let (sender, arrival) = sync_channel(1);
-            let wake = Arc::clone(&self.0.workers[to].wake);
+            let wake = Arc::clone(&self.0.workers[to]);
             let departure = Departure { leg: sender, wake };
             self.0.workers[from].send(Command::Leave(guest, departure));
             self.0.workers[to].send(Command::Arrive(arrival));
-            desk.homes.insert(guest, to);
+            desk.settle(guest, to);
         }
         true
     }
@@ -381,19 +420,41 @@ impl MediaHandle {
     }
 }
 
-impl Door {
-    fn new() -> io::Result<(Self, Poll, Receiver<Command>)> {
-        let poll = Poll::new()?;
-        let wake = Arc::new(Wake::new(poll.registry())?);
-        let (commands, receiver) = sync_channel(COMMANDS_MAX);
-        Ok((Self { commands, wake }, poll, receiver))
+/// Whether packets may leave together; if not, the log says why.
+fn may_send_together() -> bool {
+    let possible = burst::is_possible();
+    if let Err(error) = &possible {
+        tracing::info!(
+            %error,
+            "RTP leaves packet by packet, which takes more of the processor: \
+             to send by a raw socket, the right CAP_NET_RAW is needed"
+        );
     }
+    possible.is_ok()
+}
 
-    /// Says whether the worker lives. Waits for room in the channel: a worker never waits for
-    /// anybody, so that is a millisecond at most.
-    fn send(&self, command: Command) -> bool {
-        let sent = self.commands.send(command).is_ok();
-        self.wake.wake();
-        sent
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn one_worker_has_its_fill_before_the_next_gets_any_and_then_all_get_the_same() {
+        let mut desk = Desk::of(2);
+        let leg = |n: usize| LegId(Uuid::from_u128(n as u128));
+        for n in 0..LEGS_TOGETHER * 3 {
+            let home = desk.roomiest();
+            desk.settle(leg(n), home);
+            if n + 1 == LEGS_TOGETHER {
+                assert_eq!(desk.legs, [LEGS_TOGETHER, 0]);
+            }
+        }
+        assert_eq!(desk.legs, [LEGS_TOGETHER * 3 / 2; 2]);
+        // Who moves is counted where it is now, and who is gone nowhere.
+        desk.settle(leg(0), 1);
+        desk.forget(leg(1));
+        desk.forget(leg(1));
+        assert_eq!(desk.legs, [LEGS_TOGETHER * 3 / 2 - 2, LEGS_TOGETHER * 3 / 2 + 1]);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mio::net::UdpSocket;
 
 use super::border::MediaEvent;
+use super::burst::Burst;
 use super::clock::Clock;
 use super::conversation::Listening;
 use super::dtmf::EventReceiver;
@@ -176,12 +177,13 @@ impl Leg {
     }
 
     /// Sends the next frame: what the playlist has, else the voices that are mixed, else silence.
-    pub fn send_frame(&mut self, now_us: u64, buffer: &mut [u8], outbox: &mut Outbox) {
+    pub fn send_frame(&mut self, now_us: u64, burst: &mut Burst, outbox: &mut Outbox) {
         let (Some(session), Some(target)) = (&self.session, self.far.target()) else {
             return;
         };
         let samples = u32::from(session.ptime_ms) * SAMPLES_PER_MS as u32;
-        let packet = &mut buffer[..HEADER_BYTES + samples as usize];
+        let length = HEADER_BYTES + samples as usize;
+        let packet = &mut burst.room()[..length];
         let (header, audio) = packet.split_at_mut(HEADER_BYTES);
         let leg = self.id;
         match &mut self.mixer {
@@ -192,14 +194,14 @@ impl Leg {
         }
         header.copy_from_slice(&self.sender.next_header(samples, now_us));
         // A packet that the system would not take is lost like any other: the stream goes on.
-        if self.sockets.rtp.send_to(packet, target).is_ok() {
+        if burst.send(&self.sockets, target, length) {
             self.sender.sent(samples as usize);
         }
     }
 
     /// Sends what the partner's peer says; not while something is played, which is heard instead,
     /// nor while the direction forbids sending. If voices are mixed, it waits for the next frame.
-    pub fn hear(&mut self, voice: Voice, speech: &Speech<'_>, now_us: u64, buffer: &mut [u8]) {
+    pub fn hear(&mut self, voice: Voice, speech: &Speech<'_>, now_us: u64, burst: &mut Burst) {
         if let Some(mixer) = &mut self.mixer {
             return mixer.hear(voice, speech);
         }
@@ -209,11 +211,11 @@ impl Leg {
         if !self.playlist.is_empty() || !session.direction.sends() {
             return self.relay.interrupt();
         }
-        let Some(length) = self.relay.pass(speech, session, &mut self.sender, now_us, buffer)
-        else {
+        let room = burst.room();
+        let Some(length) = self.relay.pass(speech, session, &mut self.sender, now_us, room) else {
             return;
         };
-        if self.sockets.rtp.send_to(&buffer[..length], target).is_ok() {
+        if burst.send(&self.sockets, target, length) {
             self.sender.sent(length - HEADER_BYTES);
         }
     }

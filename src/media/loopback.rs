@@ -27,6 +27,7 @@ const EVENT_PAYLOAD: EventPayload = EventPayload { send: 101, receive: 96 };
 /// An engine with a library of noises; one test each, on ports of its own.
 struct House {
     engine: MediaEngine,
+    workers: usize,
     events: mpsc::Receiver<MediaEvent>,
     library: Arc<PromptLibrary>,
     runtime: tokio::runtime::Runtime,
@@ -57,7 +58,7 @@ impl House {
         let shared = Arc::new(ArcSwap::new(Arc::clone(&library)));
         let engine = MediaEngine::start(&settings, shared, sender).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        Self { engine, events, library, runtime }
+        Self { engine, workers: settings.workers, events, library, runtime }
     }
 
     fn event(&mut self) -> MediaEvent {
@@ -121,7 +122,9 @@ fn socket(ip: IpAddr) -> UdpSocket {
 
 impl Phone {
     fn dial(house: &House, leg: LegId, ip: IpAddr) -> Self {
-        let LocalMedia { rtp_port, .. } = house.engine.handle().open(leg, ip, ip).unwrap();
+        let worker = (leg.0.as_u128() % house.workers as u128) as usize;
+        let opened = house.engine.handle().open_on(Some(worker), leg, ip, ip);
+        let LocalMedia { rtp_port, .. } = opened.unwrap();
         let (rtp, rtcp) = (socket(ip), socket(ip));
         let session = MediaSession {
             codec: Codec::Pcma,
@@ -249,7 +252,21 @@ fn ended(phone: &Phone, play: u32, cut_after_ms: Option<u64>) -> MediaEvent {
 
 #[test]
 fn recordings_arrive_as_they_were_encoded_without_a_gap_or_a_jump() {
-    let mut house = House::new(14_000);
+    recordings_arrive(House::new(14_000));
+}
+
+#[test]
+fn recordings_arrive_the_same_when_each_leg_sends_by_its_own_socket() {
+    recordings_arrive(House::with(MediaSettings {
+        ip: "127.0.0.1".parse().unwrap(),
+        ports: 14_192..=14_195,
+        workers: 1,
+        raw_socket: false,
+        ..MediaSettings::default()
+    }));
+}
+
+fn recordings_arrive(mut house: House) {
     let phone = house.call(|_| {});
     let first = phone.hear();
     assert!(first.marker && is_silence(&first));
@@ -495,6 +512,7 @@ fn a_peer_that_falls_silent_is_told_of_each_time_but_not_one_that_never_spoke_or
         workers: 1,
         dead_after_ms: 60_000,
         quiet_after_ms: 150,
+        ..MediaSettings::default()
     });
     let mut held = house.call(|session| session.direction = Direction::RecvOnly);
     held.say(&[Codec::Pcma.silence(); 160]);

@@ -9,7 +9,7 @@
 //! - [`g711`], [`dtmf`], [`packet`]: the pieces that a telephone needs too
 //!
 //! Inside, from the thread down to the sample:
-//! - `worker`: one thread: waits, sends what is due, reads what came, obeys
+//! - `worker`: one thread: waits, sends what is due, reads what came, obeys; `inbox`: what it obeys
 //! - `frames`: which legs are due in which millisecond
 //! - `legs`, `conversation`: the legs of a worker, and who of them hears whom
 //! - `leg`: one leg: its two sockets, its stream out and its stream in
@@ -17,6 +17,7 @@
 //! - `sender`: the numbers of the stream out, whatever feeds it:
 //!   `playlist` (recordings → frames, without a gap), `relay` (the packets of a partner), or
 //!   `mixer` (two voices → frames)
+//! - `burst`: the way out, by which packets that are due together leave together
 //! - `reception`, `rtcp`: loss, jitter, reports
 //! - `tones`: keys in the audio of a leg
 //! - `ports`, `sockets`, `clock`, `outbox`: ports, sockets, time, events to the app
@@ -26,12 +27,14 @@
 //! `loopback` tests the whole through real sockets.
 
 pub mod border;
+mod burst;
 mod clock;
 mod conversation;
 pub mod dtmf;
 pub mod engine;
 mod frames;
 pub mod g711;
+mod inbox;
 mod leg;
 mod legs;
 pub mod library;

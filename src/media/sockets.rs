@@ -1,20 +1,23 @@
 //! RTP and RTCP sockets, and the limit on open files that they count against.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Expedited forwarding (RFC 3246), as the upper six bits of the traffic class: routers that know
 /// of it send speech first.
-const EXPEDITED: u32 = 46 << 2;
+pub(super) const EXPEDITED: u8 = 46;
+const TRAFFIC_CLASS: u32 = (EXPEDITED as u32) << 2;
 
 /// The bound pair of a leg.
 #[derive(Debug)]
 pub(super) struct Sockets {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
+    /// Where RTP leaves from, if that is one IPv4 address.
+    pub local: Option<SocketAddrV4>,
 }
 
 impl Sockets {
@@ -23,6 +26,10 @@ impl Sockets {
         Ok(Self {
             rtp: bind(SocketAddr::new(ip, port))?,
             rtcp: bind(SocketAddr::new(ip, port | 1))?,
+            local: match ip {
+                IpAddr::V4(ip) if !ip.is_unspecified() => Some(SocketAddrV4::new(ip, port)),
+                IpAddr::V4(_) | IpAddr::V6(_) => None,
+            },
         })
     }
 }
@@ -48,9 +55,9 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     // Marking is a wish: a system that refuses it sends all the same.
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
-        let _ = socket.set_tclass_v6(EXPEDITED);
+        let _ = socket.set_tclass_v6(TRAFFIC_CLASS);
     } else {
-        let _ = socket.set_tos_v4(EXPEDITED);
+        let _ = socket.set_tos_v4(TRAFFIC_CLASS);
     }
     socket.bind(&address.into())?;
     Ok(UdpSocket::from_std(socket.into()))

@@ -133,6 +133,7 @@ impl<'t> World<'t> {
             leg,
             dialled,
             caller,
+            caller_name: None,
             account: None,
             is_near_phone: false,
             stranger: None,
@@ -159,7 +160,7 @@ impl<'t> World<'t> {
     pub(super) fn is_waiting(&self, group: &str) -> bool {
         let lines = self.hub.snapshot(self.now).groups;
         let mut callers = lines.iter().filter(|line| line.name == group).flat_map(|l| &l.waiting);
-        callers.any(|(waiting, _)| waiting.call == self.call)
+        callers.any(|(waiting, ..)| waiting.call == self.call)
     }
 
     /// Lets happen what comes next by itself: a recording ends, the CRM answers, an operator picks

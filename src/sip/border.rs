@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::domain::{
-    CallerId, EndReason, EndedBy, Key, LegId, LocalMedia, Login, MediaSession, PhoneNumber,
-    PhoneState, RingOutcome,
+    CallerId, CallerName, EndReason, EndedBy, Key, LegId, LocalMedia, Login, MediaSession,
+    PhoneNumber, PhoneState, RingOutcome,
 };
 
 /// A caller's INVITE that passed every check that needs no plan: it is a new leg, the offer (if
@@ -17,6 +17,7 @@ pub struct Offer {
     pub dialled: String,
     /// From the asserted identity of a trusted peer, else from From.
     pub caller: CallerId,
+    pub caller_name: Option<CallerName>,
     /// The account that the INVITE proved to come from, by digest.
     pub account: Option<Login>,
     /// A phone of ours is registered from the same IP address: it may be one that has yet to prove

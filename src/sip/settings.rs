@@ -88,7 +88,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Connections above `connections_max` that may be there while others are made to go.
+    /// Connections above `connections_max` that may be there while others are made to go, and TLS
+    /// handshakes at once; one source may have a quarter of these.
     pub fn newcomers_max(&self) -> usize {
         self.connections_max / 8 + 8
     }

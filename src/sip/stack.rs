@@ -3,13 +3,14 @@
 //! - this file: start and shutdown
 //! - `owner`: the task that owns all transactions and calls
 //! - `triage`, `intake`: what goes first, and whose turn it is
-//! - `lag`: how far the app is behind
+//! - `lag`: how far the app is behind; `crowd`: when so much comes that it is served together
 //! - `carriers`: what is sent, and on which socket or connection
 //! - `guests`: which connections go when there are too many
 //! - `clock`: the clock of the timers
 
 mod carriers;
 mod clock;
+mod crowd;
 mod guests;
 mod intake;
 mod lag;
@@ -34,6 +35,7 @@ use self::owner::{Owner, Waiting};
 use super::agent::Agent;
 use super::border::{SipCommand, SipEvent, TrunkView};
 use super::settings::SipSettings;
+use super::transport::handshakes::Handshakes;
 use super::transport::tls::{Certificate, CertificateError, PeerError, TlsPeer};
 use super::transport::udp::Datagrams;
 use super::transport::{tcp, udp};
@@ -81,17 +83,44 @@ pub struct SipHandle {
     trunks: watch::Receiver<Vec<TrunkView>>,
 }
 
-/// Responses sent, by the first digit of their status.
+/// What was answered since the start, and what was not.
 #[derive(Debug, Default)]
-struct Responses([AtomicU64; 7]);
+struct Responses {
+    /// By the first digit of their status.
+    sent: [AtomicU64; 7],
+    refused: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// What overload has cost since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Requests that were refused with 503 and Retry-After: there was no room or time for them, or
+    /// the server is about to stop.
+    pub refused: u64,
+    /// Messages that were neither handled nor answered: too many from one source, or too many that
+    /// wait. Up to a second behind.
+    pub dropped: u64,
+}
 
 impl Responses {
     /// A message went out.
     fn count(&self, message: &[u8]) {
         let digit = message.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.first());
-        if let Some(counter) = digit.and_then(|d| self.0.get(usize::from(d.wrapping_sub(b'0')))) {
+        if let Some(counter) = digit.and_then(|d| self.sent.get(usize::from(d.wrapping_sub(b'0'))))
+        {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// So many requests more were refused for want of room.
+    fn count_refused(&self, more: u64) {
+        self.refused.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// So many messages more were dropped.
+    fn count_dropped(&self, more: u64) {
+        self.dropped.fetch_add(more, Ordering::Relaxed);
     }
 }
 
@@ -103,8 +132,14 @@ impl SipHandle {
 
     /// Responses sent since the start, repeated ones included, by the first digit of their status.
     pub fn responses(&self) -> BTreeMap<u8, u64> {
-        let counters = self.responses.0.iter().enumerate().skip(1);
+        let counters = self.responses.sent.iter().enumerate().skip(1);
         counters.map(|(digit, n)| (digit as u8, n.load(Ordering::Relaxed))).collect()
+    }
+
+    pub fn losses(&self) -> Losses {
+        let Responses { refused, dropped, .. } = &*self.responses;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Losses { refused: count(refused), dropped: count(dropped) }
     }
 
     /// How the trunks are, at most a second ago; in the order of the settings.
@@ -146,6 +181,7 @@ impl SipStack {
             inbound: inbound_sender,
             limits,
             places: Arc::new(Semaphore::new(limits.connections_max + limits.newcomers_max())),
+            handshakes: Handshakes::new(limits.newcomers_max()),
             numbers: Arc::default(),
             stop: CancellationToken::new(),
         };

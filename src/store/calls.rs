@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::Store;
 use crate::database::{DatabaseError, on_pool};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, PhoneNumber, Region, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, CallerName, EndReason, EndedBy, PhoneNumber, Region, RtpStatistics,
+    Timestamp,
 };
 
 /// The most calls that one listing returns.
@@ -27,6 +28,9 @@ pub struct CallRecord {
     pub ended: Option<Timestamp>,
     /// Unmasked.
     pub caller: CallerId,
+    /// The name that came with the call; unmasked.
+    #[serde(default)]
+    pub caller_name: Option<CallerName>,
     pub dialled: String,
     /// Version of the dialplan.
     pub plan: String,
@@ -111,6 +115,9 @@ impl Store {
                         answered: row.try_get::<Option<i64>, _>("answered_ms")?.map(Timestamp),
                         ended: row.try_get::<Option<i64>, _>("ended_ms")?.map(Timestamp),
                         caller: caller(row.try_get("caller_kind")?, row.try_get("caller")?),
+                        caller_name: row
+                            .try_get::<Option<&str>, _>("caller_name")?
+                            .and_then(CallerName::new),
                         dialled: row.try_get("dialled")?,
                         plan: row.try_get("plan")?,
                         ended_by: row.try_get::<Option<_>, _>("ended_by")?.and_then(from_word),

@@ -19,7 +19,7 @@ use super::visits::{add_conversations, add_visits};
 use crate::database::{Pool, never_fits, on_pool, said_by};
 use crate::domain::{CallFact, CallId, Conversation, Timestamp, Visit};
 
-/// Rows that one insert statement carries; 12 columns stay below the 32,766 parameters of SQLite.
+/// Rows that one insert statement carries; 13 columns stay below the 32,766 parameters of SQLite.
 const ROWS_PER_STATEMENT: usize = 500;
 
 /// The way to the call records. Cheap to clone.
@@ -164,6 +164,7 @@ struct RowChange {
     started_ms: i64,
     caller_kind: &'static str,
     caller: String,
+    caller_name: Option<String>,
     dialled: String,
     plan: String,
     answered_ms: Option<i64>,
@@ -177,9 +178,10 @@ struct RowChange {
 impl RowChange {
     fn apply(&mut self, queued: &Queued) {
         match &queued.fact {
-            CallFact::Offered { dialled, caller, plan } => {
+            CallFact::Offered { dialled, caller, caller_name, plan } => {
                 self.started_ms = queued.at.0;
                 (self.caller_kind, self.caller) = caller_columns(caller);
+                self.caller_name = caller_name.as_ref().map(|name| storable(name.full()));
                 self.caller = storable(&self.caller);
                 self.dialled = storable(dialled);
                 self.plan = storable(plan);
@@ -249,7 +251,7 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
         let mut transaction = pool.begin_with(begin).await?;
         for rows in changes.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into calls (id, started_ms, caller_kind, caller, dialled, plan, \
+                "insert into calls (id, started_ms, caller_kind, caller, caller_name, dialled, plan, \
                  answered_ms, ended_ms, ended_by, end_reason, rtp, rehearsal) ",
             );
             query.push_values(rows, |mut row, (id, change)| {
@@ -257,6 +259,7 @@ async fn write(pool: &Pool, batch: &[Queued]) -> Result<(), sqlx::Error> {
                     .push_bind(change.started_ms)
                     .push_bind(change.caller_kind)
                     .push_bind(&change.caller)
+                    .push_bind(&change.caller_name)
                     .push_bind(&change.dialled)
                     .push_bind(&change.plan)
                     .push_bind(change.answered_ms)

@@ -42,6 +42,8 @@ pub enum WebEvent {
     CallBegan {
         call: CallId,
         caller: Masked,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        caller_name: Option<Masked>,
         dialled: String,
     },
     /// A call of ours to a customer: by a robot, or by an operator who calls back.

@@ -20,6 +20,10 @@ pub struct Counters {
     pub calls: BTreeMap<String, u64>,
     /// Responses sent, by the first digit of their status: 1 to 6.
     pub sip_responses: BTreeMap<u8, u64>,
+    /// SIP requests that were refused with 503 for want of room.
+    pub sip_refused: u64,
+    /// SIP messages that were neither handled nor answered.
+    pub sip_dropped: u64,
     pub rtp: RtpCounters,
     pub promises: PromiseFigures,
     /// Facts of calls and promises that are in memory and not yet in the database.
@@ -74,6 +78,7 @@ pub fn text(state: &StateSnapshot, counters: &Counters, listeners: usize) -> Str
     let responses =
         classes.iter().map(|(class, count)| (vec![("class", class.as_str())], *count as f64));
     page.family("allo_sip_responses_total", "SIP responses sent.", Kind::Counter, responses);
+    overload(&mut page, counters);
     rtp(&mut page, &counters.rtp);
     promises(&mut page, &counters.promises);
     let tasks =
@@ -120,6 +125,15 @@ fn groups(page: &mut Page, groups: &[GroupState]) {
     });
     let help = "The service level since midnight, 0 to 1; absent before the first caller.";
     page.family("allo_service_level_ratio", help, Kind::Gauge, levels);
+}
+
+fn overload(page: &mut Page, counters: &Counters) {
+    for (name, help, count) in [
+        ("allo_sip_refused_total", "SIP requests refused for want of room.", counters.sip_refused),
+        ("allo_sip_dropped_total", "SIP messages dropped unanswered.", counters.sip_dropped),
+    ] {
+        page.family(name, help, Kind::Counter, [(Vec::new(), count as f64)]);
+    }
 }
 
 fn rtp(page: &mut Page, rtp: &RtpCounters) {

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::domain::{
-    CallId, CallerId, Extension, Login, Origin, PhoneNumber, Pii, Timestamp, Verdict,
+    CallId, CallerId, CallerName, Extension, Login, Origin, PhoneNumber, Pii, Timestamp, Verdict,
 };
 
 /// The house at one moment.
@@ -69,6 +69,9 @@ pub struct WaitingView {
     pub call: CallId,
     /// `+7916•••4567`, `anonymous`.
     pub caller: Masked,
+    /// The name that came with the call: `А•••`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller_name: Option<Masked>,
     /// 1 for the next one.
     pub place: u64,
     pub waited_ms: u64,
@@ -78,7 +81,7 @@ pub struct WaitingView {
     pub origin: Origin,
 }
 
-/// A caller's number that can only be seen masked.
+/// A caller's number or name that can only be seen masked.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Masked(String);
@@ -86,6 +89,12 @@ pub struct Masked(String);
 impl From<&CallerId> for Masked {
     fn from(caller: &CallerId) -> Self {
         Self(Pii(caller).to_string())
+    }
+}
+
+impl From<&CallerName> for Masked {
+    fn from(name: &CallerName) -> Self {
+        Self(Pii(name).to_string())
     }
 }
 

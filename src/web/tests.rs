@@ -19,8 +19,8 @@ use super::feeds::EVENTS_MAX;
 use super::*;
 use crate::config::settings;
 use crate::domain::{
-    About, CallId, CallerId, LineOutcome, Origin, PhoneNumber, Promise, PromiseId, PromiseKind,
-    PromiseState, Region, ShopEvent, Timestamp, Verdict,
+    About, CallId, CallerId, CallerName, LineOutcome, Origin, PhoneNumber, Promise, PromiseId,
+    PromiseKind, PromiseState, Region, ShopEvent, Timestamp, Verdict,
 };
 
 const TOKEN: &str = "0123456789abcdef";
@@ -50,6 +50,7 @@ fn snapshot() -> StateSnapshot {
     let waiting = WaitingView {
         call: call(),
         caller: caller(),
+        caller_name: CallerName::new("Анна П.").as_ref().map(Masked::from),
         place: 1,
         waited_ms: 12_500,
         priority: 10,
@@ -105,6 +106,8 @@ fn counters() -> Counters {
     Counters {
         calls: BTreeMap::from([("hung-up".into(), 5)]),
         sip_responses: BTreeMap::from([(2, 7), (4, 1)]),
+        sip_refused: 12,
+        sip_dropped: 34,
         rtp: RtpCounters { packets: 100, lost: 2, jitter_ms: 1.5 },
         promises: figures(),
         facts_waiting: 3,
@@ -350,8 +353,8 @@ async fn the_state_is_told_in_the_shape_that_the_docs_show() {
             "within-ms": 20000, "offered": 4, "answered": 4, "abandoned": 0
         },
         "line": [{
-            "call": "00000000-0000-0000-0000-000000000007", "caller": "+7916•••4567", "place": 1,
-            "waited-ms": 12500, "priority": 10, "is-ringing": true, "origin": "came-back"
+            "call": "00000000-0000-0000-0000-000000000007", "caller": "+7916•••4567",
+            "caller-name": "А•••", "place": 1, "waited-ms": 12500, "priority": 10, "is-ringing": true, "origin": "came-back"
         }],
         "callbacks": 1
     });
@@ -426,6 +429,9 @@ async fn metrics_are_text_that_prometheus_reads() {
         "# TYPE allo_calls_total counter",
         "allo_calls_total{outcome=\"hung-up\"} 5",
         "allo_sip_responses_total{class=\"4xx\"} 1",
+        "allo_sip_refused_total 12",
+        "# TYPE allo_sip_dropped_total counter",
+        "allo_sip_dropped_total 34",
         "allo_rtp_packets_lost_total 2",
         "allo_rtp_jitter_seconds 0.0015",
         "allo_facts_waiting 3",

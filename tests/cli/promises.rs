@@ -71,7 +71,8 @@ fn rating(of: &Promise, score: u8) -> Rating {
 fn house() -> Server {
     let survey = "survey \"rating\" { after \"answered\"; keys \"1-5\"; key \"9\" { do-not-call }; \
                   below 4 { promise \"callback-low-rating\" due=\"30m\" group=\"support\" }; \
-                  loyalty \"share-of-4-5\" }\ngroup \"support\"\n";
+                  loyalty \"share-of-4-5\" }\ngroup \"support\"\ngroup \"sales\"\n\
+                  timezone \"Europe/Moscow\"\n";
     let server = prepared(&format!("{PLAN}{survey}"));
     let url = DatabaseUrl::Sqlite(server.path("allo.db"));
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -193,7 +194,7 @@ fn what_is_owed_counts_down_and_its_story_is_told() {
     let story = done(&server, &["why", "promise", "1"]);
     for part in [
         "promise 1  callback-missed  +7916•••2233  scheduled, late ",
-        "to be kept by support until",
+        "to be kept by support until 2026-11-20 13:30:00 (Europe/Moscow), by the rules of plan.kdl",
         "anna talked with the customer before",
         "made; busy; again at 12:40",
         "attempt 1 for anna: call 00000000-0000-0000-0000-000000000065",
@@ -255,6 +256,21 @@ fn reports_say_how_promises_were_kept_and_what_customers_thought() {
     assert_eq!((&none["total"]["n"], &none["total"]["asked"]), (&json!(0), &json!(0)));
     // The report of calls is what it was.
     assert!(done(&server, &["report", "2026-11-20"]).contains("service level"));
+}
+
+#[test]
+fn a_group_that_no_dialplan_has_is_a_slip_and_no_empty_list() {
+    let server = prepared(&format!("{PLAN}group \"support\"\n"));
+    for listing in ["promises", "report promises", "report ratings", "report"] {
+        let with = |group: &'static str| -> Vec<&str> {
+            listing.split(' ').chain(["--group", group]).collect()
+        };
+        let told = refused(&server, &with("suport"));
+        let meant = "no dialplan has a group \"suport\"; did you mean \"support\"?";
+        assert!(told.contains(meant), "{told}");
+        assert!(refused(&server, &with("vip")).contains("; there are: support"));
+        done(&server, &with("support"));
+    }
 }
 
 #[test]

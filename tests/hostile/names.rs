@@ -27,15 +27,16 @@ const USERS: [(&[u8], &str); 11] = [
     (b"=cmd%7C'%20/C%20calc'!A0", "=cmd|' /C calc'!A0"),
 ];
 
-/// Display names, and other headers, that go nowhere; the call is served.
-const DISPLAYS: [&[u8]; 7] = [
-    b"\"'; DROP TABLE calls; --\" ",
-    b"\"<img src=x onerror=alert(1)>\" ",
-    b"\"a\\\x00b\" ",
-    b"\"\xD0\xCF\xFF\xFE\" ",
-    b"\"\x1b[2J\x07\" ",
-    b"\"folded\r\n over lines\" ",
-    b"\"../../../../tmp/x\" ",
+/// A display name as it is sent, and as it is kept.
+const DISPLAYS: [(&[u8], &str); 8] = [
+    (b"\"'; DROP TABLE calls; --\" ", "'; DROP TABLE calls; --"),
+    (b"\"<img src=x onerror=alert(1)>\" ", "<img src=x onerror=alert(1)>"),
+    (b"\"a\\\x00b\" ", "a%00b"),
+    (b"\"\xD0\xCF\xFF\xFE\" ", "%D0%CF%FF%FE"),
+    (b"\"\x1b[2J\x07\" ", "%1B[2J%07"),
+    (b"\"folded\r\n over lines\" ", "folded over lines"),
+    (b"\"../../../../tmp/x\" ", "../../../../tmp/x"),
+    (b"\"=cmd|' /C \\\"calc\\\"'!A0\" ", "=cmd|' /C \"calc\"'!A0"),
 ];
 
 fn hostile_headers(number: usize) -> Vec<u8> {
@@ -74,28 +75,29 @@ number "101" { message }
 number "500" { hangup }
 "#;
 
-/// Each is called and hung up; the users that must be kept, in their order.
-fn call_all(server: &Server) -> Vec<String> {
+/// Each is called and hung up; the users and names that must be kept, in their order.
+fn call_all(server: &Server) -> Vec<(String, Option<String>)> {
     let mut kept = Vec::new();
     for (number, (user, shown)) in USERS.iter().enumerate() {
         let from = [b"<sip:", *user, b"@x>"].concat();
         let (mut caller, code) = Caller::dial(server.sip, "100", &from, &hostile_headers(number));
         assert_eq!(code, 200, "{shown}");
         assert_eq!(caller.next("BYE", b"", ""), 200, "{shown}");
-        kept.push((*shown).to_owned());
+        kept.push(((*shown).to_owned(), None));
     }
-    for (number, display) in DISPLAYS.iter().enumerate() {
+    for (number, (display, shown)) in DISPLAYS.iter().enumerate() {
         let from = [*display, b"<sip:display@x>"].concat();
         let (mut caller, code) = Caller::dial(server.sip, "100", &from, &hostile_headers(number));
-        assert_eq!(code, 200, "display name {number}");
+        assert_eq!(code, 200, "display name {shown}");
         assert_eq!(caller.next("BYE", b"", ""), 200);
-        kept.push("display".to_owned());
+        kept.push(("display".to_owned(), Some((*shown).to_owned())));
     }
     let long = [b"\"", &[b'n'; 10_000][..], b"\" <sip:", &[b'u'; 10_000], b"@x>"].concat();
     let (mut caller, code) = Caller::dial(server.sip, "100", &long, b"");
     assert_eq!(code, 200, "10 kB names");
     assert_eq!(caller.next("BYE", b"", ""), 200);
-    kept.push(format!("{}…", "u".repeat(255)));
+    let cut = |name: &str| format!("{}…", name.repeat(255));
+    kept.push((cut("u"), Some(cut("n"))));
     kept
 }
 
@@ -183,7 +185,10 @@ async fn check(arguments: &[&str]) {
         calls.reverse();
         let over = calls.iter().filter(|call| call.ended.is_some()).count();
         (over > kept.len()).then(|| {
-            let callers = calls.iter().map(|call| call.caller.full().to_owned());
+            let callers = calls.iter().map(|call| {
+                let name = call.caller_name.as_ref().map(|name| name.full().to_owned());
+                (call.caller.full().to_owned(), name)
+            });
             callers.take(kept.len()).collect::<Vec<_>>()
         })
     })
@@ -197,25 +202,33 @@ async fn check(arguments: &[&str]) {
         let value = line.rsplit(' ').next().unwrap();
         assert!(value.parse::<f64>().is_ok() && line.starts_with("allo_"), "{line}");
     }
-    let shown = String::from_utf8(server.allo(&["calls", "--full"]).stdout).unwrap();
+    let shown =
+        String::from_utf8(server.allo(&["calls", "--full", "--limit", "100"]).stdout).unwrap();
     assert!(is_inert(&shown), "{}", shown.escape_debug());
-    for name in &kept {
+    for name in kept.iter().flat_map(|(user, name)| [Some(user), name.as_ref()]).flatten() {
         assert!(shown.contains(name.as_str()), "{name} is not shown");
     }
-    let list = server.allo(&["calls", "--full", "--json"]).stdout;
+    let masked = String::from_utf8(server.allo(&["calls", "--limit", "100"]).stdout).unwrap();
+    for (_, name) in &DISPLAYS {
+        assert!(!masked.contains(name), "{name} is not masked");
+    }
+    let list = server.allo(&["calls", "--full", "--json", "--limit", "100"]).stdout;
     let list: Value = serde_json::from_slice(&list).unwrap();
-    let callers: BTreeSet<&str> = list["calls"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|call| call["caller"].as_str())
-        .collect();
-    assert!(kept.iter().all(|name| callers.contains(name.as_str())), "{callers:?}");
+    let calls = list["calls"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let callers: Vec<(Option<String>, Option<String>)> =
+        calls.iter().map(|call| (text(&call["caller"]), text(&call["caller-name"]))).collect();
+    for (user, name) in &kept {
+        assert!(callers.contains(&(Some(user.clone()), name.clone())), "{user} {name:?}");
+    }
 
     server.terminate().await;
     let log = server.log();
     assert!(is_inert(&log), "{}", log.escape_debug());
     assert!(is_a_log(&log, json), "{log}");
+    for (_, name) in &DISPLAYS {
+        assert!(!log.contains(name), "{name} is in the log");
+    }
     let mut names = BTreeSet::new();
     files(&server.path("."), &mut names);
     assert!(names.iter().all(|name| is_ours(name)), "{names:?}");

@@ -79,7 +79,7 @@ fn guess(server: SocketAddr, name: &str, number: u32) -> (String, Duration) {
     let asked = register(1, "");
     let mut headers = Headers::default();
     headers.push(HeaderName::WwwAuthenticate, header(&asked, "WWW-Authenticate").unwrap());
-    let challenge = Challenge::strongest(Status::UNAUTHORIZED, &headers).unwrap();
+    let challenge = Challenge::strongest(Status::UNAUTHORIZED, &headers, None).unwrap();
     let (_, proof) = challenge.answer(name, "wrong", "REGISTER", "sip:allo", "c");
     let began = Instant::now();
     let answer = register(2, &format!("Authorization: {proof}\r\n"));

@@ -43,7 +43,7 @@ impl Phone {
         let question = self.ask(contact, headers).await;
         let question = header(&question, "WWW-Authenticate").to_owned();
         asked.push(HeaderName::WwwAuthenticate, question);
-        let challenge = Challenge::strongest(Status::UNAUTHORIZED, &asked).unwrap();
+        let challenge = Challenge::strongest(Status::UNAUTHORIZED, &asked, None).unwrap();
         let (_, proof) = challenge.answer("anna", PASSWORD, "REGISTER", "sip:allo", "c");
         let answer = self.ask(contact, &format!("{headers}Authorization: {proof}\r\n")).await;
         assert!(answer.starts_with("SIP/2.0 200"), "{contact}: {answer}");

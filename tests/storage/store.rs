@@ -2,8 +2,8 @@
 
 use allo::config::DatabaseUrl;
 use allo::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, Key, KeySource, Language, LineOutcome, Origin,
-    RecordingId, RtpStatistics, Timestamp, Visit,
+    CallFact, CallId, CallerId, CallerName, EndReason, EndedBy, Key, KeySource, Language,
+    LineOutcome, Origin, RecordingId, RtpStatistics, Timestamp, Visit,
 };
 use allo::store::{CallFilter, Store};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub fn at(second: i64) -> Timestamp {
 }
 
 pub fn offered(caller: CallerId) -> CallFact {
-    CallFact::Offered { dialled: "100".into(), caller, plan: "a1b2".into() }
+    CallFact::Offered { dialled: "100".into(), caller, caller_name: None, plan: "a1b2".into() }
 }
 
 pub fn ended() -> CallFact {
@@ -132,6 +132,7 @@ async fn what_a_caller_sends_can_be_stored(store: &Store) {
         CallFact::Offered {
             dialled: odd.into(),
             caller: CallerId::Other(odd.into()),
+            caller_name: CallerName::new(odd),
             plan: String::new(),
         },
     );
@@ -140,6 +141,8 @@ async fn what_a_caller_sends_can_be_stored(store: &Store) {
     let one = CallFilter { id: Some(call(9)), ..CallFilter::default() };
     let calls = store.calls(&one).await.unwrap();
     assert!(calls[0].dialled.contains("drop table"));
+    let name = calls[0].caller_name.as_ref().map(CallerName::full);
+    assert_eq!(name, Some("x\u{FFFD}'; drop table calls; --\u{10FFFF}"));
     assert_eq!(calls[0].events.len(), 2);
     writer.close(std::time::Duration::from_secs(10)).await;
 }

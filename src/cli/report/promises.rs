@@ -13,6 +13,7 @@ use super::columns::{self, Column};
 use super::{PartArgs, Period, period_of};
 use crate::cli::calls::shown_phone;
 use crate::cli::clocks::Clocks;
+use crate::cli::groups;
 use crate::cli::promises::as_json;
 use crate::cli::table::{self, Side};
 use crate::config::Config;
@@ -33,6 +34,7 @@ pub async fn run(config: &Config, args: &PartArgs) -> anyhow::Result<ExitCode> {
     let found = store.promises(&filter).await;
     store.close().await;
     let mut found = found?;
+    groups::must_be_known(&period.plan, args.group.as_deref(), !found.is_empty())?;
     found.retain(|record| record.promise.rehearsal == args.rehearsal);
     found.sort_by_key(|record| record.number);
     let (mut kinds, mut total) = (BTreeMap::<PromiseKind, Kept>::new(), Kept::default());

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
 use super::{PartArgs, Period, period_of};
+use crate::cli::groups;
 use crate::config::Config;
 use crate::core::ratings::{Scores, was_asked};
 use crate::dialplan::Plan;
@@ -88,8 +89,15 @@ struct Found {
 pub async fn run(config: &Config, args: &RatingsArgs) -> anyhow::Result<ExitCode> {
     let period = period_of(config, &args.part)?;
     let found = find(config, &period, &args.part).await?;
+    groups::must_be_known(&period.plan, args.part.group.as_deref(), found.has_any())?;
     shown::show(&Report::of(args, period, found))?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Found {
+    fn has_any(&self) -> bool {
+        !(self.given.is_empty() && self.surveys.is_empty() && self.asked_in_call.is_empty())
+    }
 }
 
 async fn find(config: &Config, period: &Period, part: &PartArgs) -> anyhow::Result<Found> {

@@ -120,6 +120,7 @@ fn what_can_not_work_at_a_trunk_is_named_at_its_key() {
     let long = format!("label = \"{}\"", "я".repeat(33));
     for (keys, message) in [
         ("password = \"x\"", "a password needs a username"),
+        ("realm = \"x\"", "there is no password to prove"),
         ("from = \"username\"", "there is no username"),
         ("from = \"label\"", "\"label\" can't stand in From"),
         (long.as_str(), "longer than 32 characters"),

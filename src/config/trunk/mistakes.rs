@@ -35,6 +35,11 @@ impl Trunk {
         let hint = "add username";
         check(self.register && !has_user, "register", "nobody registers without a username", hint);
         check(has_password && !has_user, "password", "a password needs a username", hint);
+        let realm = self.realm.as_deref();
+        let hint = "add password";
+        check(realm.is_some() && !has_password, "realm", "there is no password to prove", hint);
+        let hint = "write it as the provider does, or leave it out";
+        check(realm.is_some_and(str::is_empty), "realm", "no provider has an empty realm", hint);
         let asks_for_user = self.from == TrunkFrom::Username;
         check(asks_for_user && !has_user, "from", "there is no username", hint);
         let hint = "write it like \"+78003334455\"";

@@ -17,7 +17,7 @@ pub(super) struct Digits {
 /// What is asked of the caller.
 impl Flow {
     pub(super) fn ask(&mut self, ask: &Ask, now: Timestamp, out: &mut Vec<Command>) -> Next {
-        self.say(&ask.prompt, now, out);
+        self.say(ask.prompt.clone(), now, out);
         let digits = Digits { ask: ask.clone(), typed: String::new(), failed: 0, until: None };
         self.waiting = Waiting::Digits(digits);
         while let Some(key) = self.typed_ahead.pop_front() {
@@ -77,7 +77,7 @@ impl Flow {
         if digits.failed < digits.ask.tries {
             digits.until = None;
             let prompt = digits.ask.prompt.clone();
-            self.say(&prompt, now, out);
+            self.say(prompt, now, out);
             if self.plays.is_empty() {
                 self.on_silence(now, out);
             }

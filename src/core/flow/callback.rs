@@ -178,7 +178,7 @@ impl Flow {
         self.record_promise(PromiseKind::CallbackFromLine, due, Some(number.clone()), out);
         self.requests.push(LineRequest::Callback { number, group, due });
         self.cut(out);
-        let promised = Statement::Say(vec![recording(waiting::CALLBACK_PROMISED)]);
+        let promised = Statement::Say([recording(waiting::CALLBACK_PROMISED)].into());
         self.enter(Activity::Walk, Block::from([promised, Statement::Hangup]));
         self.waiting = until_stored(Storing::Promise, now);
     }

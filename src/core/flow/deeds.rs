@@ -82,7 +82,7 @@ impl Flow {
     ) {
         if storing == Storing::Promise {
             self.finish_silently(now, out);
-            let sorry = Statement::Say(vec![recording("phrase/sorry-error")]);
+            let sorry = Statement::Say([recording("phrase/sorry-error")].into());
             self.enter(Activity::Walk, Block::from([sorry, Statement::Hangup]));
         }
         self.run(now, out);

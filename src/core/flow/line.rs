@@ -110,7 +110,7 @@ impl Flow {
         let notice = group.record.as_ref().filter(|_| !self.is_recording_announced);
         if let Some(rule) = notice {
             self.is_recording_announced = true;
-            self.say_in_any_case(&rule.announce, now, out);
+            self.say_in_any_case(rule.announce.clone(), now, out);
             return Waiting::Notice { group };
         }
         if self.is_callback {
@@ -241,7 +241,7 @@ impl Flow {
         let Waiting::Talking(talk) = &self.waiting else { return };
         let group = talk.group.clone();
         self.cut(out);
-        self.say_in_any_case(&[recording(waiting::OPERATOR_LOST)], now, out);
+        self.say_in_any_case([recording(waiting::OPERATOR_LOST)], now, out);
         match group {
             Some(group) => {
                 let comfort = Comfort::in_line_again(now, &group);

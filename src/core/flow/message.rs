@@ -10,7 +10,7 @@ impl Flow {
     /// Everything that was said before is heard first, and then the beep.
     pub(super) fn message(&mut self, max_ms: u64, now: Timestamp, out: &mut Vec<Command>) -> Next {
         self.typed_ahead.clear();
-        self.say_in_any_case(&[recording(waiting::BEEP)], now, out);
+        self.say_in_any_case([recording(waiting::BEEP)], now, out);
         Next::Wait(Waiting::Beep { max_ms })
     }
 

@@ -35,8 +35,7 @@ use jiff::civil::Date;
 
 use crate::dialplan::plan::{Block, Group, Script, Statement};
 use crate::domain::{
-    Calendar, CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, RecordingId,
-    Region, Timestamp,
+    Calendar, CallFact, CallId, EndReason, EndedBy, Key, Language, LegId, PlayId, Region, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -50,7 +49,7 @@ use line::{Stay, Talk};
 use lookup::Asking;
 use menu::MenuVisit;
 use outgoing::Greeting;
-use say::{phrases, recording};
+use say::{Said, phrases, recording};
 
 pub use introduction::display_callback;
 pub use line::{LineRequest, Outlook};
@@ -194,8 +193,7 @@ enum Waiting {
 struct Play {
     id: PlayId,
     language: Language,
-    recordings: Vec<RecordingId>,
-    text: String,
+    said: Said,
 }
 
 /// Whether the walk goes on with the next statement.
@@ -366,14 +364,13 @@ impl Flow {
     ) {
         self.refusals = 0;
         let Some(position) = self.plays.iter().position(|p| p.id == play) else { return };
-        let Some(Play { language, recordings, text, .. }) = self.plays.remove(position) else {
-            return;
-        };
+        let Some(Play { language, said, .. }) = self.plays.remove(position) else { return };
         let heard_ms = cut_after_ms.unwrap_or(now.since(self.hearing_since));
         self.hearing_since = now;
         // A tone without words is no news, however often it was heard.
+        let text = said.text(language, &self.setting.catalogue);
         if cut_after_ms != Some(0) && !text.is_empty() {
-            let is_cut = cut_after_ms.is_some();
+            let (recordings, is_cut) = (said.recordings(), cut_after_ms.is_some());
             let said = CallFact::Said { language, recordings, text, heard_ms, is_cut };
             out.push(self.record(said));
         }
@@ -398,7 +395,7 @@ impl Flow {
                 asking.filler_said = true;
                 // Counted anew when the filler was heard; an empty one is not due at once again.
                 asking.filler_at = now.plus_ms(FILLER_PAUSE_MS);
-                self.say_in_any_case(&filler, now, out);
+                self.say_in_any_case(filler, now, out);
             }
             Waiting::Line(stay) if stay.dialogue.is_some() => self.on_callback_silence(now, out),
             Waiting::Line(_) | Waiting::Ringing(_) | Waiting::Talking(_) => self.comfort(now, out),
@@ -486,7 +483,7 @@ impl Flow {
     fn give_up(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         self.typed_ahead.clear();
         self.stack.clear();
-        self.say(&[recording("phrase/sorry-error")], now, out);
+        self.say([recording("phrase/sorry-error")], now, out);
         self.waiting = Waiting::LastWords { reason: EndReason::Failed };
     }
 
@@ -503,7 +500,7 @@ impl Flow {
 
     fn execute(&mut self, statement: &Statement, now: Timestamp, out: &mut Vec<Command>) -> Next {
         match statement {
-            Statement::Say(pieces) => self.say(pieces, now, out),
+            Statement::Say(pieces) => self.say(pieces.clone(), now, out),
             Statement::LookupCustomer(lookup) => return self.look_up_customer(lookup, now, out),
             Statement::MatchCard { variable } => {
                 let digits = self.knowledge.variable(variable).to_owned();
@@ -553,7 +550,7 @@ impl Flow {
         if self.is_after_talk {
             return self.last_words();
         }
-        self.say(&[recording("phrase/goodbye")], now, out);
+        self.say([recording("phrase/goodbye")], now, out);
         self.last_words()
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::dialplan::plan::{Block, Piece, Script, Statement};
+use crate::dialplan::plan::{Block, Pieces, Script, Statement};
 use crate::dialplan::waiting;
 use crate::domain::{CallId, EndReason, Key, LegId, Timestamp};
 
@@ -20,7 +20,7 @@ pub struct Callback {
     /// Of the script: whose line is joined, by [`LineRequest::Join`](super::LineRequest::Join).
     pub group: String,
     /// Who calls, and why.
-    pub prompt: Vec<Piece>,
+    pub prompt: Pieces,
     /// Only who presses this key joins the line.
     pub press: Option<Key>,
 }
@@ -59,7 +59,7 @@ impl Flow {
     pub(super) fn greet(&mut self, callback: Callback, now: Timestamp, out: &mut Vec<Command>) {
         match callback.press {
             None => {
-                self.say_in_any_case(&callback.prompt, now, out);
+                self.say_in_any_case(callback.prompt.clone(), now, out);
                 self.join_when_heard(&callback, now, out);
             }
             Some(press) => {
@@ -70,8 +70,8 @@ impl Flow {
     }
 
     fn ask_for_human(&mut self, greeting: Greeting, now: Timestamp, out: &mut Vec<Command>) {
-        self.say_in_any_case(&greeting.callback.prompt, now, out);
-        self.say_in_any_case(&[recording(waiting::PRESS)], now, out);
+        self.say_in_any_case(greeting.callback.prompt.clone(), now, out);
+        self.say_in_any_case([recording(waiting::PRESS)], now, out);
         self.waiting = Waiting::Greeting(greeting);
         if self.plays.is_empty() {
             self.on_silence(now, out);

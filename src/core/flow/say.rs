@@ -1,15 +1,79 @@
 //! What is said: pieces of a plan → recordings to be played.
 
-use crate::dialplan::plan::{Block, Piece, Statement};
-use crate::domain::{PlayId, RecordingId, Timestamp};
-use crate::speech::{self, Format, Spoken, Value};
+use crate::dialplan::plan::{Block, Piece, Pieces, Statement};
+use crate::domain::{Language, PlayId, RecordingId, Timestamp};
+use crate::speech::{self, Catalogue, Format, Spoken, Value};
 
 use super::{Command, Flow, Play};
+
+/// What is being said, kept until it was heard. What a plan says in fixed words is not copied for
+/// each caller; their texts are looked up when they are written down.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// The parts of a `say`, and what became of the values among them, in their order.
+    Pieces { pieces: Pieces, values: Box<[Spoken]> },
+    /// Put together for this caller.
+    Words(Spoken),
+}
+
+/// A part of what is said.
+enum Part<'a> {
+    Fixed(&'a RecordingId),
+    Value(&'a Spoken),
+}
+
+impl Said {
+    pub fn recordings(&self) -> Vec<RecordingId> {
+        let mut recordings = Vec::new();
+        for part in self.parts() {
+            match part {
+                Part::Fixed(id) => recordings.push(id.clone()),
+                Part::Value(spoken) => recordings.extend_from_slice(&spoken.recordings),
+            }
+        }
+        recordings
+    }
+
+    /// The same for a reader; empty for a mere tone.
+    pub fn text(&self, language: Language, catalogue: &Catalogue) -> String {
+        let mut text = String::new();
+        for part in self.parts() {
+            let words = match part {
+                Part::Fixed(id) => catalogue.text(language, id).unwrap_or(id.as_str()),
+                Part::Value(spoken) => &spoken.text,
+            };
+            if !text.is_empty() && !words.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(words);
+        }
+        text
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        match self {
+            Self::Words(spoken) => vec![Part::Value(spoken)],
+            Self::Pieces { pieces, values } => {
+                let mut values = values.iter();
+                let parts = pieces.iter().filter_map(|piece| match piece {
+                    Piece::Recording(id) => Some(Part::Fixed(id)),
+                    Piece::Value { .. } => values.next().map(Part::Value),
+                });
+                parts.collect()
+            }
+        }
+    }
+}
 
 /// What is said.
 impl Flow {
     /// Orders the pieces to be played; skipped while keys are typed ahead.
-    pub(super) fn say(&mut self, pieces: &[Piece], now: Timestamp, out: &mut Vec<Command>) {
+    pub(super) fn say(
+        &mut self,
+        pieces: impl Into<Pieces>,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
         if self.typed_ahead.is_empty() {
             self.say_in_any_case(pieces, now, out);
         }
@@ -18,16 +82,20 @@ impl Flow {
     /// For words that no key can answer: those that fill a wait.
     pub(super) fn say_in_any_case(
         &mut self,
-        pieces: &[Piece],
+        pieces: impl Into<Pieces>,
         now: Timestamp,
         out: &mut Vec<Command>,
     ) {
         // A sentence with a hole («На вашем счёте …») is worse than a plain word about it.
-        let spoken = self
-            .spoken(pieces, now)
-            .or_else(|| self.spoken(&[recording("phrase/crm-unavailable")], now))
-            .unwrap_or_default();
-        self.play(spoken, now, out);
+        let pieces = pieces.into();
+        let said = self.spoken_values(&pieces, now).map_or_else(
+            || Said::Pieces {
+                pieces: [recording("phrase/crm-unavailable")].into(),
+                values: Box::default(),
+            },
+            |values| Said::Pieces { pieces, values },
+        );
+        self.play(said, now, out);
     }
 
     /// One sentence, if it is recorded in the caller's language.
@@ -43,7 +111,7 @@ impl Flow {
         now: Timestamp,
         out: &mut Vec<Command>,
     ) {
-        self.play(spoken.unwrap_or_default(), now, out);
+        self.play(Said::Words(spoken.unwrap_or_default()), now, out);
     }
 
     /// The sign of life between words, if there is one in this language. It has no text, so that it
@@ -54,19 +122,18 @@ impl Flow {
         self.play_if_recorded(tone, now, out);
     }
 
-    fn play(&mut self, spoken: Spoken, now: Timestamp, out: &mut Vec<Command>) {
-        if spoken.recordings.is_empty() {
+    fn play(&mut self, said: Said, now: Timestamp, out: &mut Vec<Command>) {
+        let recordings = said.recordings();
+        if recordings.is_empty() {
             return;
         }
         let play = PlayId(self.plays_ordered);
         self.plays_ordered += 1;
         let language = self.knowledge.language;
-        let Spoken { recordings, text } = spoken;
         if self.plays.is_empty() {
             self.hearing_since = now;
         }
-        let said = recordings.clone();
-        self.plays.push_back(Play { id: play, language, recordings: said, text });
+        self.plays.push_back(Play { id: play, language, said });
         out.push(Command::Play { leg: self.leg, play, language, recordings });
     }
 
@@ -78,7 +145,7 @@ impl Flow {
             Statement::Say(pieces) => Some(pieces),
             _ => None,
         });
-        said.flatten().find_map(|piece| match piece {
+        said.flat_map(|pieces| pieces.iter()).find_map(|piece| match piece {
             Piece::Value { name, format } if self.spoken_value(name, *format, now).is_none() => {
                 Some(name.as_str())
             }
@@ -86,29 +153,13 @@ impl Flow {
         })
     }
 
-    /// `None` if a value is unknown or can't be spoken.
-    fn spoken(&self, pieces: &[Piece], now: Timestamp) -> Option<Spoken> {
-        let mut whole = Spoken::default();
-        for piece in pieces {
-            let part = match piece {
-                Piece::Recording(id) => Spoken {
-                    text: self
-                        .setting
-                        .catalogue
-                        .text(self.knowledge.language, id)
-                        .unwrap_or(id.as_str())
-                        .to_owned(),
-                    recordings: vec![id.clone()],
-                },
-                Piece::Value { name, format } => self.spoken_value(name, *format, now)?,
-            };
-            if !whole.text.is_empty() && !part.text.is_empty() {
-                whole.text.push(' ');
-            }
-            whole.text.push_str(&part.text);
-            whole.recordings.extend(part.recordings);
-        }
-        Some(whole)
+    /// The values among the pieces, in their order; `None` if one is unknown or can't be spoken.
+    fn spoken_values(&self, pieces: &[Piece], now: Timestamp) -> Option<Box<[Spoken]>> {
+        let values = pieces.iter().filter_map(|piece| match piece {
+            Piece::Value { name, format } => Some(self.spoken_value(name, *format, now)),
+            Piece::Recording(_) => None,
+        });
+        values.collect()
     }
 
     fn spoken_value(&self, name: &str, format: Format, now: Timestamp) -> Option<Spoken> {

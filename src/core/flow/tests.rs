@@ -4,6 +4,7 @@
 mod deeds;
 mod introduction;
 mod outgoing;
+mod said;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::core::acd::{Estimate, Joined};
 use crate::dialplan::plan::{
     Due, Menu, Missed, OfferCallback, Piece, Promise, RecordRule, Tell, Text, Tips,
 };
-use crate::domain::{CallerId, PhoneNumber, PromiseKind};
+use crate::domain::{CallerId, PhoneNumber, PromiseKind, RecordingId};
 
 /// Every recording lasts so long here.
 const RECORDING_MS: u64 = 1_000;
@@ -25,7 +26,7 @@ fn key(c: char) -> Key {
 }
 
 fn say(id: &str) -> Statement {
-    Statement::Say(vec![recording(id)])
+    Statement::Say([recording(id)].into())
 }
 
 fn catalogue() -> Catalogue {
@@ -378,7 +379,7 @@ fn a_plan_that_queues_in_circles_ends_with_an_apology() {
 
 #[test]
 fn the_notice_is_heard_before_the_line_and_only_once() {
-    let announce: Vec<Piece> = vec![recording("phrase/recording-notice")];
+    let announce = [recording("phrase/recording-notice")].into();
     let record = Some(RecordRule { announce, refuse_key: Some(key('9')) });
     let recorded = Arc::new(Group { record, ..group() });
     let mut scene = Scene::queued(Group::clone(&recorded));
@@ -396,7 +397,7 @@ fn the_notice_is_heard_before_the_line_and_only_once() {
 
 #[test]
 fn the_refuse_key_works_during_the_notice_and_in_the_line() {
-    let announce: Vec<Piece> = vec![recording("phrase/recording-notice")];
+    let announce = [recording("phrase/recording-notice")].into();
     let record = Some(RecordRule { announce, refuse_key: Some(key('9')) });
     for wait_ms in [500, 5_000] {
         let mut scene = Scene::queued(Group { record: record.clone(), ..group() });

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::dialplan::plan::{CallbackRules, Group, Overflow, Piece, Script, Way};
+use crate::dialplan::plan::{CallbackRules, Group, Overflow, Piece, Pieces, Script, Way};
 use crate::dialplan::waiting;
 use crate::domain::{
     CallId, CallOutcome, EndReason, EndedBy, LegId, LinePlace, Login, Origin, Promise, PromiseId,
@@ -258,7 +258,7 @@ fn with_group(script: Arc<Script>, group: &Arc<Group>) -> Arc<Script> {
 }
 
 /// Who calls and why, unless the plan says otherwise.
-fn greeting(kind: PromiseKind) -> Vec<Piece> {
+fn greeting(kind: PromiseKind) -> Pieces {
     let heard = waiting::called_back(kind).map(RecordingId::new);
     heard.map(Piece::Recording).into_iter().collect()
 }

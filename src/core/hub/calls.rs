@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Group, Script};
 use crate::domain::{
-    CallFact, CallId, CallerId, EndReason, EndedBy, Language, LegId, LinePlace, Login, Origin,
-    PromiseId, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, CallerName, EndReason, EndedBy, Language, LegId, LinePlace, Login,
+    Origin, PromiseId, RtpStatistics, Timestamp,
 };
 
 use super::super::acd::Release;
@@ -28,6 +28,7 @@ pub(super) struct Offered {
     pub leg: LegId,
     pub dialled: String,
     pub caller: CallerId,
+    pub caller_name: Option<CallerName>,
     pub account: Option<Login>,
     pub is_near_phone: bool,
     pub stranger: Option<IpAddr>,
@@ -39,6 +40,7 @@ pub(super) struct Call {
     pub leg: LegId,
     pub flow: Flow,
     pub caller: CallerId,
+    pub caller_name: Option<CallerName>,
     /// Version of the plan that the call follows.
     pub plan: String,
     pub stay: Stay,
@@ -93,6 +95,7 @@ impl Call {
             leg,
             flow,
             caller,
+            caller_name: None,
             plan,
             stay: Stay::Alone,
             origin: Origin::Called,
@@ -150,11 +153,12 @@ impl Hub {
         block: Block,
         out: &mut Vec<Command>,
     ) {
-        let Offered { call, leg, dialled, caller, stranger, .. } = offered;
+        let Offered { call, leg, dialled, caller, caller_name, stranger, .. } = offered;
         let plan = self.plan.version.clone();
         let fact = CallFact::Offered {
             dialled: dialled.clone(),
             caller: caller.clone(),
+            caller_name: caller_name.clone(),
             plan: plan.clone(),
         };
         out.push(Command::Record { call, fact });
@@ -165,7 +169,7 @@ impl Hub {
         let flow = Flow::new(call, leg, script, block, knowledge, self.setting());
         self.legs.insert(leg, Role::Caller(call));
         self.caller_is_here(now, &caller, true);
-        let entry = Call { stranger, ..Call::new(leg, flow, caller, plan) };
+        let entry = Call { stranger, caller_name, ..Call::new(leg, flow, caller, plan) };
         self.calls.insert(call, entry);
         out.push(Command::Answer { leg });
     }

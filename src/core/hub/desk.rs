@@ -39,7 +39,8 @@ impl Hub {
         };
         let caller = CallerId::Other(operator.to_string());
         let plan = self.plan.version.clone();
-        out.push(Command::Record { call, fact: CallFact::Offered { dialled, caller, plan } });
+        let fact = CallFact::Offered { dialled, caller, caller_name: None, plan };
+        out.push(Command::Record { call, fact });
         if matches!(errand, Errand::Code(_)) {
             out.push(Command::Answer { leg });
         }

@@ -163,13 +163,22 @@ impl Hub {
                 leg,
                 dialled,
                 caller,
+                caller_name,
                 account,
                 is_near_phone,
                 stranger,
                 replaces,
             } => {
-                let offered =
-                    calls::Offered { call, leg, dialled, caller, account, is_near_phone, stranger };
+                let offered = calls::Offered {
+                    call,
+                    leg,
+                    dialled,
+                    caller,
+                    caller_name,
+                    account,
+                    is_near_phone,
+                    stranger,
+                };
                 match replaces {
                     Some(replaced) => self.replace(now, offered, replaced, out),
                     None => self.offer(now, offered, out),

@@ -1,7 +1,7 @@
 //! How things stand, for those who watch.
 
 use crate::dialplan::plan::Target;
-use crate::domain::{CallFact, CallerId, Operator, Timestamp};
+use crate::domain::{CallFact, CallerId, CallerName, Operator, Timestamp};
 
 use super::super::acd::{OperatorState, Standing, WaitingCaller};
 use super::super::service_level::{Standard, Tally};
@@ -24,7 +24,7 @@ pub struct Snapshot {
 pub struct GroupSnapshot {
     pub name: String,
     /// The next one first.
-    pub waiting: Vec<(WaitingCaller, CallerId)>,
+    pub waiting: Vec<(WaitingCaller, CallerId, Option<CallerName>)>,
     /// Who asked to be called back and keeps the place.
     pub callbacks: usize,
     /// Since midnight in the time zone of the plan.
@@ -58,8 +58,8 @@ impl Hub {
 
     fn group_snapshot(&self, now: Timestamp, name: String) -> GroupSnapshot {
         let waiting = self.acd.line(&name).into_iter().filter_map(|waiting| {
-            let caller = self.calls.get(&waiting.call)?.caller.clone();
-            Some((waiting, caller))
+            let entry = self.calls.get(&waiting.call)?;
+            Some((waiting, entry.caller.clone(), entry.caller_name.clone()))
         });
         GroupSnapshot {
             waiting: waiting.collect(),

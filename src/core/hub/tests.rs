@@ -32,7 +32,7 @@ fn login(name: &str) -> Login {
 }
 
 fn say(id: &str) -> Statement {
-    Statement::Say(vec![Piece::Recording(RecordingId::new(id))])
+    Statement::Say([Piece::Recording(RecordingId::new(id))].into())
 }
 
 /// Number 100 leads into the line of support, 600 into that of sales.
@@ -277,6 +277,7 @@ impl House {
             leg,
             dialled: dialled.to_owned(),
             caller,
+            caller_name: None,
             account,
             is_near_phone: true,
             stranger: None,
@@ -419,7 +420,7 @@ fn who_is_on_hold_does_not_hear_what_the_phone_itself_plays() {
 
 #[test]
 fn a_recorded_conversation_is_paused_by_keys_and_ends_with_the_talk() {
-    let record = RecordRule { announce: Vec::new(), refuse_key: None };
+    let record = RecordRule { announce: [].into(), refuse_key: None };
     let mut house = House::with(&["anna"], |group| group.record = Some(record));
     let caller = house.customer("+79161112233");
     let phone = house.pick_up("anna");

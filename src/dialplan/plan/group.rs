@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Block, Piece};
+use super::{Block, Pieces};
 use crate::domain::{Key, RecordingId};
 
 /// An ACD group: the line of its callers and how operators are chosen for them. Groups of the same
@@ -219,7 +219,7 @@ pub struct Overflow {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordRule {
     /// Said before the caller enters the line.
-    pub announce: Vec<Piece>,
+    pub announce: Pieces,
     /// With this key, in the line, the caller forbids it.
     pub refuse_key: Option<Key>,
 }

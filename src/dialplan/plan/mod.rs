@@ -225,7 +225,7 @@ pub type Block = Arc<[Statement]>;
 #[derive(Clone, Debug)]
 pub enum Statement {
     /// Says the pieces one after another; the next statement runs while they are heard.
-    Say(Vec<Piece>),
+    Say(Pieces),
     LookupCustomer(Lookup),
     /// Keeps, of the customers found, those whose club card ends in the digits of this variable.
     MatchCard {
@@ -285,6 +285,9 @@ pub enum Statement {
     Hangup,
 }
 
+/// What one `say` says, part by part. Cheap to clone, so a call holds what it still has to say.
+pub type Pieces = Arc<[Piece]>;
+
 /// A part of `say`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
@@ -311,7 +314,7 @@ pub struct Lookup {
     /// When to stop asking; `None`: the CRM's own deadline.
     pub deadline_ms: Option<u64>,
     /// Heard when slower than `wait`; `phrase/one-moment` unless the plan says otherwise.
-    pub filler: Vec<Piece>,
+    pub filler: Pieces,
     /// Runs when the CRM failed or was too slow; says `phrase/crm-unavailable` unless the plan says
     /// otherwise.
     pub unavailable: Block,
@@ -320,7 +323,7 @@ pub struct Lookup {
 /// Reads digits from the caller into a variable.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    pub prompt: Vec<Piece>,
+    pub prompt: Pieces,
     pub variable: String,
     /// At most so many digits (1–32); with them the input is complete.
     pub digits: usize,

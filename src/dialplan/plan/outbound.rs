@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Due, Piece};
+use super::{Due, Pieces};
 use crate::dialplan::hours::TimeRange;
 use crate::domain::Key;
 
@@ -198,7 +198,7 @@ pub struct CallbackRules {
     /// The hours at which it is tried; `None`: the script's only hours, or always.
     pub hours: Option<String>,
     /// What the customer hears first; that of the kind unless the plan says otherwise.
-    pub prompt: Option<Vec<Piece>>,
+    pub prompt: Option<Pieces>,
     /// So long before the due time supervisors are told; 0: never.
     pub escalate_before_ms: u64,
     /// A group whose operators take it from then on, too.

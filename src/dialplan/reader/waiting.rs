@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Reader;
 use super::groups::set;
 use super::statements::{HOUR_MS, SECOND_MS};
-use crate::dialplan::plan::{OfferCallback, RecordRule, Tell, Tips};
+use crate::dialplan::plan::{OfferCallback, Pieces, RecordRule, Tell, Tips};
 use crate::dialplan::suggest::closest;
 use crate::dialplan::syntax::{Node, Spanned, Value};
 use crate::dialplan::tree::GroupTree;
@@ -144,7 +144,7 @@ impl Reader<'_, '_> {
             refuse.and_then(|text| self.key(&text).map(|key| Spanned::new(key, text.span)));
         let refuse_key = refuse.as_ref().map(|key| key.value);
         group.heard.extend(refuse.as_ref().map(|key| (key.span, &waiting::REFUSAL)));
-        group.rules.record = Some(RecordRule { announce: Vec::new(), refuse_key });
+        group.rules.record = Some(RecordRule { announce: Pieces::default(), refuse_key });
         group.refuse_key = refuse;
     }
 }

@@ -72,7 +72,7 @@ fn every_part_of_a_group_is_read() {
     assert_eq!((group.line_max, group.keep_place_ms), (50, 600_000));
     let record = group.record.unwrap();
     let notice = Piece::Recording(RecordingId::new("phrase/recording-notice"));
-    assert_eq!((record.announce, record.refuse_key), (vec![notice], None));
+    assert_eq!((record.announce, record.refuse_key), ([notice].into(), None));
     assert_eq!(group.manager_first_ms, Some(25_000));
     let topics = [("12", "Доставка"), ("4", "Возврат")];
     let topics = topics.map(|(code, name)| (code.to_owned(), name.to_owned()));

@@ -78,6 +78,7 @@ impl World<'_> {
             leg,
             dialled,
             caller,
+            caller_name: None,
             account: None,
             is_near_phone: false,
             stranger: None,

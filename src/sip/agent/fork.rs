@@ -259,7 +259,10 @@ impl Agent {
         }
         let way = self.fork_mut(client).and_then(|fork| fork.way.clone());
         match way {
-            _ if status.is_success() => self.fork_accepted(now_ms, client, response),
+            way if status.is_success() => {
+                way.iter().for_each(|way| self.way_accepted(way));
+                self.fork_accepted(now_ms, client, response);
+            }
             Some(way) => self.way_refused(now_ms, client, leg, rang, way, response),
             None => self.fork_failed(leg, client, outcome_of(status, rang)),
         }

@@ -1,24 +1,35 @@
 //! Who calls (RFC 3261 §20.20, RFC 3323, RFC 3325).
 
-use super::super::message::{HeaderName, NameAddr, Request};
-use crate::domain::{CallerId, PhoneNumber, Region};
+use super::super::message::{HeaderName, NameAddr, Request, grammar};
+use crate::domain::{CallerId, CallerName, PhoneNumber, Region, shortened};
 
-/// The longest name that is kept whole of a caller without a number, in characters. Of a longer one
-/// the beginning is kept, and `…`.
-const NAME_MAX: usize = 256;
+/// The longest name that is kept whole of a caller without a number, in characters.
+const USER_MAX: usize = 256;
 
-/// The caller of an INVITE: what a trusted peer asserts, else what From says.
-pub fn caller_id(request: &Request, trusted: bool, region: Region) -> CallerId {
+/// The caller of an INVITE and the name beside the number: what a trusted peer asserts, else what
+/// From says. Who withholds the number shows no name either.
+pub fn caller(request: &Request, trusted: bool, region: Region) -> (CallerId, Option<CallerName>) {
     let headers = &request.headers;
     let privacy = headers.text(&HeaderName::Privacy).unwrap_or_default().to_ascii_lowercase();
     let withheld =
         privacy.split([';', ',']).any(|kind| matches!(kind.trim(), "id" | "user" | "header"));
     if withheld {
-        return CallerId::Anonymous;
+        return (CallerId::Anonymous, None);
     }
     let asserted = if trusted { asserted(request) } else { None };
-    let from = asserted.map_or_else(|| headers.from().ok(), Some);
-    from.map_or(CallerId::Anonymous, |address| identify(&address, region))
+    let from = headers.from().ok();
+    let Some(address) = asserted.as_ref().or(from.as_ref()) else {
+        return (CallerId::Anonymous, None);
+    };
+    match identify(address, region) {
+        CallerId::Anonymous => (CallerId::Anonymous, None),
+        caller => (caller, name(address).or_else(|| name(from.as_ref()?))),
+    }
+}
+
+/// The display name (RFC 3261 §25.1), without its quotes and their escapes.
+fn name(address: &NameAddr) -> Option<CallerName> {
+    CallerName::new(&grammar::readable(address.display.as_deref()?))
 }
 
 /// The first identity that holds a user; P-Asserted-Identity goes before Remote-Party-ID.
@@ -48,7 +59,7 @@ fn identify(address: &NameAddr, region: Region) -> CallerId {
     }
     match PhoneNumber::parse(user, region) {
         Some(number) => CallerId::Number(number),
-        None => CallerId::Other(kept(user)),
+        None => CallerId::Other(shortened(user, USER_MAX)),
     }
 }
 
@@ -63,13 +74,6 @@ pub(super) fn without_parameters(user: &str) -> &str {
     }
 }
 
-fn kept(name: &str) -> String {
-    match name.char_indices().nth(NAME_MAX) {
-        None => name.to_owned(),
-        Some(_) => name.chars().take(NAME_MAX - 1).chain(['…']).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -78,12 +82,20 @@ mod tests {
     use super::*;
 
     fn caller(from: &str, extra: &str, trusted: bool) -> String {
+        both(from, extra, trusted).0.full().to_owned()
+    }
+
+    fn name(from: &str, extra: &str, trusted: bool) -> Option<String> {
+        both(from, extra, trusted).1.map(|name| name.full().to_owned())
+    }
+
+    fn both(from: &str, extra: &str, trusted: bool) -> (CallerId, Option<CallerName>) {
         let text = format!(
             "INVITE sip:100@a SIP/2.0\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK1\r\nFrom: {from};tag=1\r\n\
              To: <sip:100@a>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n{extra}\r\n"
         );
         let Parsed::Request(request) = parse(&Bytes::from(text)) else { panic!("bad request") };
-        caller_id(&request, trusted, Region::default()).full().to_owned()
+        super::caller(&request, trusted, Region::default())
     }
 
     #[test]
@@ -130,6 +142,39 @@ mod tests {
             ("..%2f..%2fetc", "../../etc"),
         ] {
             assert_eq!(caller(&format!("<sip:{user}@b>"), "", false), kept);
+        }
+    }
+
+    #[test]
+    fn the_name_beside_the_number_is_kept_as_it_was_meant() {
+        for (display, kept) in [
+            ("\"Anna \\\"Anja\\\" O\\\\K\" ", Some("Anna \"Anja\" O\\K")),
+            ("Anna Petrova ", Some("Anna Petrova")),
+            ("\"Анна\"", Some("Анна")),
+            ("\"a\u{1b}[2J\u{202e}b\" ", Some("a%1B[2J%E2%80%AEb")),
+            ("\"<script>'; drop table calls; --\" ", Some("<script>'; drop table calls; --")),
+            ("\"  \" ", None),
+            ("", None),
+        ] {
+            let from = format!("{display}<sip:+79161112233@b>");
+            assert_eq!(name(&from, "", false).as_deref(), kept, "{display}");
+        }
+        let long = format!("\"{}\" <sip:+79161112233@b>", "я".repeat(10_000));
+        assert_eq!(name(&long, "", false), Some(format!("{}…", "я".repeat(255))));
+    }
+
+    #[test]
+    fn a_name_belongs_to_the_identity_that_counts() {
+        let from = "\"Theirs\" <sip:anna@b>";
+        let asserted = "P-Asserted-Identity: \"Ours\" <sip:+79161112233@b>\r\n";
+        assert_eq!(name(from, asserted, true).as_deref(), Some("Ours"));
+        assert_eq!(name(from, asserted, false).as_deref(), Some("Theirs"));
+        let nameless = "P-Asserted-Identity: <sip:+79161112233@b>\r\n";
+        assert_eq!(name(from, nameless, true).as_deref(), Some("Theirs"));
+        for (from, extra) in
+            [(from, "Privacy: user\r\n"), ("\"Anna\" <sip:anonymous@anonymous.invalid>", "")]
+        {
+            assert_eq!(name(from, extra, true), None, "{from} {extra}");
         }
     }
 

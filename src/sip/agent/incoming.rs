@@ -87,6 +87,7 @@ impl Agent {
         let busy = Response::answering(&request.headers, Status::SERVICE_UNAVAILABLE, Some(&tag));
         let busy = self.with_retry_after(busy).with(HeaderName::Server, SERVER);
         self.outbox.packets.push((back, busy.to_bytes()));
+        self.outbox.refused += 1;
     }
 
     /// Opens a server transaction whose answers go out on `flow`.

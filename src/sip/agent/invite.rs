@@ -10,7 +10,7 @@ use super::super::message::{HeaderName, Headers, Request, Response, Status, Uri}
 use super::super::offer_answer::{LocalDescription, Refusal, check_offer};
 use super::super::transport::Flow;
 use super::admission::HalfOpen;
-use super::identity::{caller_id, without_parameters};
+use super::identity::{caller, without_parameters};
 use super::leg::{Leg, Pending, Provisional, Stage, Unacknowledged};
 use super::register::{Challenge, user_of};
 use super::timers::Due;
@@ -59,7 +59,8 @@ impl Agent {
             return self.refuse_plainly(now_ms, server, &request, Status::URI_TOO_LONG);
         }
         let source = flow.remote;
-        let caller = caller_id(&request, self.trusts(source.ip()), self.settings.region);
+        let (caller, caller_name) =
+            caller(&request, self.trusts(source.ip()), self.settings.region);
         let local = flow.local;
         let peer_allows_update = request.headers.lists(&HeaderName::Allow, "UPDATE");
         let answers_options = request.headers.lists(&HeaderName::Allow, "OPTIONS");
@@ -91,6 +92,7 @@ impl Agent {
             leg: id,
             dialled,
             caller,
+            caller_name,
             account,
             is_near_phone: self.registrar.is_registered_from(source.ip()),
             stranger: self.peer_of(flow).stranger(),
@@ -469,6 +471,7 @@ impl Agent {
         let Some(mut response) = self.pending_reply(id, code) else { return };
         if let RefuseStatus::Overloaded { retry_after_s } = status {
             response.headers.push(HeaderName::RetryAfter, retry_after_s.to_string());
+            self.outbox.refused += 1;
         }
         if status == RefuseStatus::Unauthenticated
             && let Some(flow) = self.legs.get(&id).map(|leg| leg.dialog.flow)

@@ -89,6 +89,8 @@ const ANSWER_KEPT_MAX: usize = 8 * 1024;
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub packets: Vec<(Flow, Bytes)>,
+    /// So many of the packets are a 503 for want of room.
+    pub refused: u64,
     pub events: Vec<SipEvent>,
 }
 

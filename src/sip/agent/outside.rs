@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::super::auth::client::{Challenge, Proofs};
+use super::super::auth::client::{Challenge, Proofs, Unanswered};
 use super::super::border::{Dial, TrunkState};
 use super::super::message::{HeaderName, KnownMethod, NameAddr, Params, Request, Response, Status};
 use super::super::transport::Flow;
@@ -216,12 +216,15 @@ impl Agent {
         }
         let asks = [Status::UNAUTHORIZED, Status::PROXY_AUTHENTICATION_REQUIRED];
         if asks.contains(&status) && !rang {
-            if self.prove_invite(now_ms, client, leg, &way, response) {
-                return;
+            match self.challenge_of(way.trunk, response) {
+                Ok(challenge) if self.prove_invite(now_ms, client, leg, &way, &challenge) => return,
+                Err(Unanswered::Foreign { .. }) => {}
+                Ok(_) | Err(Unanswered::Unknown) => {
+                    let name = &self.trunks.providers[way.trunk].settings.name;
+                    tracing::error!(trunk = %name, "a trunk refuses our password for a call");
+                    self.rest_trunk(now_ms, way.trunk, REFUSED_REST_MS);
+                }
             }
-            let name = &self.trunks.providers[way.trunk].settings.name;
-            tracing::error!(trunk = %name, "a trunk refuses our password for a call");
-            self.rest_trunk(now_ms, way.trunk, REFUSED_REST_MS);
         }
         if let (503, Some(seconds)) = (status.code(), response.headers.retry_after()) {
             self.rest_trunk(now_ms, way.trunk, u64::from(seconds) * 1_000);
@@ -267,17 +270,16 @@ impl Agent {
         client: u64,
         leg: LegId,
         way: &Way,
-        response: &Response,
+        challenge: &Challenge,
     ) -> bool {
         let mut way = way.clone();
-        let challenge = Challenge::strongest(response.status, &response.headers);
-        let challenge = challenge.filter(|challenge| way.proofs.may_answer(challenge));
-        let Some((challenge, known)) = challenge.zip(self.clients.get(&client)) else {
+        let Some(known) = self.clients.get(&client) else { return false };
+        if !way.proofs.may_answer(challenge) {
             return false;
-        };
+        }
         let (flow, mut head) = (known.flow, known.request.clone());
         let uri = head.uri.to_string();
-        let Some((name, value)) = self.prove_to(way.trunk, &challenge, KnownMethod::Invite, &uri)
+        let Some((name, value)) = self.prove_to(way.trunk, challenge, KnownMethod::Invite, &uri)
         else {
             return false;
         };
@@ -301,6 +303,15 @@ impl Agent {
             dialling.replace(client, next);
         }
         true
+    }
+
+    /// The trunk of this way took the call, and with it the password, if that was asked for.
+    pub(super) fn way_accepted(&mut self, way: &Way) {
+        if let (Some(provider), Some(realm)) =
+            (self.trunks.providers.get_mut(way.trunk), way.proofs.realm())
+        {
+            provider.proven_in(realm);
+        }
     }
 
     /// The trunk of this way answered something.

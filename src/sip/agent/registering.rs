@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::super::auth::client::{Challenge, Proofs};
+use super::super::auth::client::{Challenge, Proofs, Unanswered};
 use super::super::message::{HeaderName, Headers, KnownMethod, Request, Response, Status, grammar};
 use super::super::transport::Flow;
 use super::super::trunks::address;
@@ -159,15 +159,34 @@ impl Agent {
     fn prove_register(&mut self, now_ms: u64, trunk: usize, asking: Asking, response: &Response) {
         let Asking { flow, expires_s, mut proofs, .. } = asking;
         let uri = address::of_provider(&self.trunks.providers[trunk].settings).to_string();
-        let challenge = Challenge::strongest(response.status, &response.headers);
+        let (challenge, why) = match self.challenge_of(trunk, response) {
+            Ok(challenge) => (Some(challenge), Refusal::Password),
+            // It need not have come from the provider, who may take the next one.
+            Err(Unanswered::Foreign { .. }) => (None, Refusal::Failed),
+            Err(Unanswered::Unknown) => (None, Refusal::Password),
+        };
         let challenge = challenge.filter(|challenge| proofs.may_answer(challenge));
         let proof = challenge.and_then(|c| self.prove_to(trunk, &c, KnownMethod::Register, &uri));
         match proof {
             Some(_) => self.send_register(now_ms, trunk, flow, expires_s, proofs, proof),
             None if expires_s == 0 => self.left(trunk),
-            None => self.not_registered(now_ms, trunk, Refusal::Password, response.status),
+            None => self.not_registered(now_ms, trunk, why, response.status),
         }
         self.tell_trunks(now_ms);
+    }
+
+    /// The challenge of a trunk that may be answered.
+    pub(super) fn challenge_of(
+        &mut self,
+        trunk: usize,
+        response: &Response,
+    ) -> Result<Challenge, Unanswered> {
+        let provider = self.trunks.providers.get_mut(trunk).ok_or(Unanswered::Unknown)?;
+        let found = Challenge::strongest(response.status, &response.headers, provider.realm());
+        if let Err(Unanswered::Foreign { realm }) = &found {
+            provider.warn_of_realm(realm);
+        }
+        found
     }
 
     /// The header that proves the password of a trunk.
@@ -198,6 +217,9 @@ impl Agent {
         let provider = &mut self.trunks.providers[trunk];
         let was_registered = provider.is_registered(now_ms);
         provider.registered_at(asking.flow.remote);
+        if let Some(realm) = asking.proofs.realm() {
+            provider.proven_in(realm);
+        }
         if let Some(registration) = &mut provider.registration {
             registration.granted(now_ms, granted_s, dice);
         }

@@ -23,17 +23,30 @@ pub struct Challenge {
     answer_in: HeaderName,
 }
 
+/// Why a challenge is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Another status, another scheme, an unknown algorithm (the session variants are), or a `qop`
+    /// without `auth`.
+    Unknown,
+    /// Our password has nothing to do with this realm.
+    Foreign { realm: String },
+}
+
 impl Challenge {
     /// The strongest challenge of a 401 or 407 that can be answered; of equal ones the topmost
-    /// (RFC 8760 §2.4). `None`: another status, another scheme, an unknown algorithm (the session
-    /// variants are), or a `qop` without `auth`.
-    pub fn strongest(status: Status, headers: &Headers) -> Option<Self> {
+    /// (RFC 8760 §2.4). With `ours`, only this realm counts.
+    pub fn strongest(
+        status: Status,
+        headers: &Headers,
+        ours: Option<&str>,
+    ) -> Result<Self, Unanswered> {
         let (asked_in, answer_in) = match status {
             Status::UNAUTHORIZED => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
             Status::PROXY_AUTHENTICATION_REQUIRED => {
                 (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization)
             }
-            _ => return None,
+            _ => return Err(Unanswered::Unknown),
         };
         let lines = headers.lines(&asked_in).take(CHALLENGES_MAX);
         let mut known: Vec<Self> =
@@ -43,7 +56,9 @@ impl Challenge {
             Algorithm::Sha256 => 0,
             Algorithm::Md5 => 1,
         });
-        known.into_iter().next()
+        let first = known.first().map(|challenge| challenge.realm.clone());
+        let ours = known.into_iter().find(|it| ours.is_none_or(|realm| it.realm == realm));
+        ours.ok_or(first.map_or(Unanswered::Unknown, |realm| Unanswered::Foreign { realm }))
     }
 
     fn parse(text: &str, answer_in: HeaderName) -> Option<Self> {
@@ -140,6 +155,11 @@ impl Proofs {
         self.given += 1;
         true
     }
+
+    /// In which realm it was proven.
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
+    }
 }
 
 #[cfg(test)]
@@ -148,11 +168,15 @@ mod tests {
     use super::*;
 
     fn asked(lines: &[&str]) -> Option<Challenge> {
+        asked_as(lines, None).ok()
+    }
+
+    fn asked_as(lines: &[&str], ours: Option<&str>) -> Result<Challenge, Unanswered> {
         let mut headers = Headers::default();
         for line in lines {
             headers.push(HeaderName::WwwAuthenticate, (*line).to_owned());
         }
-        Challenge::strongest(Status::UNAUTHORIZED, &headers)
+        Challenge::strongest(Status::UNAUTHORIZED, &headers, ours)
     }
 
     fn response_of(value: &str) -> String {
@@ -224,7 +248,20 @@ mod tests {
             assert_eq!(asked(&[line]), None, "{line}");
         }
         let headers = Headers::default();
-        assert_eq!(Challenge::strongest(Status::FORBIDDEN, &headers), None);
+        let forbidden = Challenge::strongest(Status::FORBIDDEN, &headers, None);
+        assert_eq!(forbidden, Err(Unanswered::Unknown));
+    }
+
+    #[test]
+    fn only_our_realm_is_answered_even_if_another_asks_for_more() {
+        let ours = "Digest realm=\"ours\", nonce=\"1\"";
+        let theirs = "Digest realm=\"theirs\", nonce=\"2\", algorithm=SHA-256";
+        let found = asked_as(&[theirs, ours], Some("ours")).unwrap();
+        assert_eq!((found.realm.as_str(), found.nonce.as_str()), ("ours", "1"));
+        assert_eq!(asked(&[theirs, ours]).unwrap().realm, "theirs", "nothing is known yet");
+        let foreign = Unanswered::Foreign { realm: "theirs".to_owned() };
+        assert_eq!(asked_as(&[theirs], Some("ours")), Err(foreign));
+        assert_eq!(asked_as(&["Basic realm=\"ours\""], Some("ours")), Err(Unanswered::Unknown));
     }
 
     #[test]

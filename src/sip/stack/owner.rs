@@ -25,19 +25,22 @@ use super::super::trunks::servers::Server;
 use super::Responses;
 use super::carriers::{Carriers, Unsent};
 use super::clock::Clock;
+use super::crowd::Crowd;
 use super::intake::{Intake, Refusal, Standing, Turn, Urgency};
 use super::lag::Lag;
 use super::triage;
 use crate::config::Transport;
 
-/// After so many messages in a row, timers and commands have their turn.
-const BATCH: usize = 64;
-/// So many datagrams are read from a socket before those that wait are looked at.
-const READ_BATCH: usize = 512;
+/// So long each has its turn while there is more for it: commands, reading, handling what was read.
+/// By time and not by number: the messages of a call that is refused are many and cheap, and were
+/// the others served as few by few as those that begin calls, they would wait without end.
+const TURN_MS: u64 = 4;
 /// A longer datagram does not wait while much waits: what waits must not fill the memory.
 const LONG: usize = 4 * 1024;
 /// How soon it is looked again whether the app has caught up.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// In a crowd, so long is waited for what is served together.
+const GATHERING: Duration = Duration::from_millis(1);
 /// How often it is told that something was dropped.
 const TELL_EVERY_MS: u64 = 1_000;
 
@@ -88,6 +91,7 @@ pub(super) struct Waiting {
     untold: VecDeque<SipEvent>,
     /// How far the app is behind.
     lag: Lag,
+    crowd: Crowd,
     dropped: u64,
     refused: u64,
     told_ms: u64,
@@ -100,6 +104,7 @@ impl Waiting {
             intake,
             untold: VecDeque::new(),
             lag: Lag::default(),
+            crowd: Crowd::default(),
             dropped: 0,
             refused: 0,
             told_ms: 0,
@@ -121,6 +126,8 @@ impl Owner {
             if is_busy {
                 // The app and all others have their turn on this thread.
                 tokio::task::yield_now().await;
+            } else if self.waiting.crowd.is_crowd() {
+                tokio::time::sleep(GATHERING).await;
             }
             let due = self.agent.next_due_ms().map(|at_ms| self.clock.instant(at_ms));
             let sleep = async {
@@ -183,11 +190,19 @@ impl Owner {
     fn obey_all(&mut self, first: SipCommand) {
         let now_ms = self.clock.now_ms();
         self.agent.command(now_ms, first);
-        for _ in 1..BATCH {
+        let mut obeyed = 1;
+        while self.has_turn_since(now_ms)
+            && let Ok(next) = self.commands.try_recv()
+        {
             self.flush();
-            let Ok(next) = self.commands.try_recv() else { return };
             self.agent.command(now_ms, next);
+            obeyed += 1;
         }
+        self.waiting.crowd.count(now_ms, obeyed);
+    }
+
+    fn has_turn_since(&self, began_ms: u64) -> bool {
+        self.clock.now_ms() < began_ms + TURN_MS
     }
 
     fn locate(&mut self, trunk: usize, servers: Vec<Server>) {
@@ -208,11 +223,12 @@ impl Owner {
         let now_ms = self.clock.now_ms();
         let mut may_be_more = false;
         for socket in 0..self.datagrams.len() {
-            let mut read = 0;
-            while read < READ_BATCH
-                && let Some((remote, bytes)) = self.datagrams[socket].read()
-            {
-                read += 1;
+            let began_ms = self.clock.now_ms();
+            may_be_more |= loop {
+                if !self.has_turn_since(began_ms) {
+                    break true;
+                }
+                let Some((remote, bytes)) = self.datagrams[socket].read() else { break false };
                 if bytes.len() > LONG && self.waiting.intake.is_crowded() {
                     self.waiting.dropped += 1;
                     continue;
@@ -220,8 +236,7 @@ impl Owner {
                 let Some(urgency) = triage::urgency_of_bytes(&bytes) else { continue };
                 let item = Item::Datagram { socket, remote, bytes };
                 self.wait(now_ms, remote.ip(), urgency, item);
-            }
-            may_be_more |= read == READ_BATCH;
+            };
         }
         may_be_more
     }
@@ -230,8 +245,9 @@ impl Owner {
     fn take_in_all(&mut self, first: Inbound) {
         let now_ms = self.clock.now_ms();
         self.take_in(now_ms, first);
-        for _ in 1..READ_BATCH {
-            let Ok(next) = self.inbound.try_recv() else { return };
+        while self.has_turn_since(now_ms)
+            && let Ok(next) = self.inbound.try_recv()
+        {
             self.take_in(now_ms, next);
         }
     }
@@ -271,18 +287,25 @@ impl Owner {
     /// Handles what waits, each in its turn; `true`: there may be more.
     fn serve(&mut self) -> bool {
         let now_ms = self.clock.now_ms();
-        for _ in 0..BATCH {
-            if self.waiting.untold.len() >= self.events_max {
-                return false;
-            }
-            let is_app_ready = self.is_app_ready(now_ms);
-            match self.waiting.intake.take(now_ms, is_app_ready) {
-                Some(Turn::Served(item)) => self.handle(now_ms, item),
-                Some(Turn::Late(item)) => self.refuse(now_ms, item),
-                None => return false,
-            }
+        let (mut served, mut may_be_more) = (0, true);
+        while may_be_more && self.has_turn_since(now_ms) {
+            let may_tell = self.waiting.untold.len() < self.events_max;
+            may_be_more = may_tell && self.serve_one(now_ms);
             // At once: what comes next may be the end of the connection that waits for this answer.
             self.flush();
+            served += usize::from(may_be_more);
+        }
+        self.waiting.crowd.count(now_ms, served);
+        may_be_more
+    }
+
+    /// `false`: nobody has a turn.
+    fn serve_one(&mut self, now_ms: u64) -> bool {
+        let is_app_ready = self.is_app_ready(now_ms);
+        match self.waiting.intake.take(now_ms, is_app_ready) {
+            Some(Turn::Served(item)) => self.handle(now_ms, item),
+            Some(Turn::Late(item)) => self.refuse(now_ms, item),
+            None => return false,
         }
         true
     }
@@ -344,6 +367,7 @@ impl Owner {
             self.responses.count(&bytes);
             lost.extend(self.carriers.send(flow, bytes).err());
         }
+        self.responses.count_refused(std::mem::take(&mut outbox.refused));
         if outbox.events.is_empty() {
             return lost;
         }
@@ -369,6 +393,7 @@ impl Owner {
         if (*dropped > 0 || *refused > 0) && now_ms >= *told_ms + TELL_EVERY_MS {
             *told_ms = now_ms;
             let (dropped, refused) = (std::mem::take(dropped), std::mem::take(refused));
+            self.responses.count_dropped(dropped);
             tracing::warn!(refused, dropped, "overload: new calls were refused, messages dropped");
         }
     }

@@ -177,5 +177,6 @@ async fn a_draining_stack_refuses_new_calls_only() {
     let text = read_until(&mut stream, "\r\n\r\n").await;
     assert!(text.starts_with("SIP/2.0 503") && text.contains("Retry-After: "), "{text}");
     assert!(events.try_recv().is_err());
+    assert_eq!(stack.handle().losses(), Losses { refused: 1, dropped: 0 });
     stack.shutdown().await;
 }

@@ -3,9 +3,11 @@
 //! - [`udp`](mod@udp): datagrams
 //! - [`tcp`]: connections, framing, limits
 //! - [`tls`]: the same, encrypted; the certificate and its renewal
+//! - [`handshakes`]: who may begin how many of them
 //! - [`local`]: which address of ours a peer sees
 //! - [`way`]: the way to a peer that was never heard
 
+pub mod handshakes;
 pub mod local;
 pub mod tcp;
 pub mod tls;

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::handshakes::Handshakes;
 use super::tls::{Certificate, TlsPeer};
 use super::{Flow, Inbound, Link};
 use crate::sip::message::frame::{Frame, frame_from};
@@ -76,6 +77,8 @@ pub struct Shared {
     pub inbound: mpsc::Sender<Inbound>,
     pub limits: Limits,
     pub places: Arc<Semaphore>,
+    /// Of peers that speak TLS.
+    pub handshakes: Handshakes,
     pub numbers: Arc<AtomicU64>,
     /// The stack goes down: what is queued is written, nothing more is read.
     pub stop: CancellationToken,

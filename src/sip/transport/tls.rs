@@ -93,16 +93,20 @@ impl Certificate {
         [stamp(&self.files.certificate).await, stamp(&self.files.key).await]
     }
 
-    /// Agrees on keys with a peer and serves it. A peer that takes too long for it is dropped.
+    /// Agrees on keys with a peer and serves it. A peer that takes too long for it is dropped, or takes
+    /// a place that others need.
     pub async fn serve(self, stream: TcpStream, remote: SocketAddr, shared: Shared) {
         let Ok(local) = stream.local_addr() else { return };
         let _ = stream.set_nodelay(true);
         let acceptor = TlsAcceptor::from(self.current.load_full());
         let patience = Duration::from_millis(shared.limits.half_message_ms);
+        let handshake = shared.handshakes.begin(remote.ip());
         let accepted = tokio::select! {
             accepted = timeout(patience, acceptor.accept(stream)) => accepted,
+            () = handshake.must_go() => return,
             () = shared.stop.cancelled() => return,
         };
+        drop(handshake);
         let stream = match accepted {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(source = %remote, %error, "no TLS"),

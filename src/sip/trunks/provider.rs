@@ -8,11 +8,14 @@ use super::pace::Pace;
 use super::registration::Registration;
 use super::servers::{Server, in_order};
 use crate::config::Trunk;
+use crate::domain::{shortened, without_numbers};
 
 /// A server that is not asked by OPTIONS, and did not answer a call, is left in peace for so long.
 const DOWN_MS: u64 = 30_000;
 /// The longest rest that a provider may ask for.
 const REST_MAX_MS: u64 = 3_600_000;
+/// So much of somebody else's realm is told, in characters.
+const REALM_SHOWN_MAX: usize = 64;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub struct Provider {
     servers: Vec<Reach>,
     /// The server that granted the registration: calls are tried there first.
     registrar: Option<SocketAddr>,
+    /// In which our password is proven: that of the settings, else the first in which it was taken.
+    realm: Option<String>,
+    /// It was told that another realm would like to hear it.
+    has_warned_of_realm: bool,
     rests_until_ms: u64,
 }
 
@@ -54,7 +61,17 @@ impl Provider {
         let registration = settings.register.then(Registration::default);
         let pace = Pace::new(settings.starts_per_second);
         let servers = Vec::new();
-        Self { settings, registration, pace, servers, registrar: None, rests_until_ms: 0 }
+        let realm = settings.realm.clone();
+        Self {
+            settings,
+            registration,
+            pace,
+            servers,
+            registrar: None,
+            realm,
+            has_warned_of_realm: false,
+            rests_until_ms: 0,
+        }
     }
 
     /// DNS has spoken. What is known of a server that stays is kept.
@@ -171,6 +188,32 @@ impl Provider {
             reach.health = Health::Down { until_ms: now_ms + DOWN_MS, is_deaf };
         }
         self.registrar = self.registrar.filter(|registrar| *registrar != address);
+    }
+
+    /// The realm in which our password may be proven; `None`: it was taken in none yet.
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
+    }
+
+    /// Our password was taken in this realm.
+    pub fn proven_in(&mut self, realm: &str) {
+        self.realm.get_or_insert_with(|| realm.to_owned());
+    }
+
+    /// Another realm asks for our password, which it does not get. Told once: it may be somebody who
+    /// writes the provider's address on the envelope, again and again.
+    pub fn warn_of_realm(&mut self, foreign: &str) {
+        if !std::mem::replace(&mut self.has_warned_of_realm, true) {
+            let (name, ours) = (&self.settings.name, self.realm().unwrap_or_default());
+            let foreign = without_numbers(&shortened(foreign, REALM_SHOWN_MAX));
+            tracing::warn!(
+                trunk = %name,
+                realm = ?foreign,
+                ours = ?without_numbers(ours),
+                "a trunk asks for our password in another realm than ours and gets none; if it has \
+                 changed its realm, set realm in [[trunk]], or restart"
+            );
+        }
     }
 
     /// This server granted our registration.

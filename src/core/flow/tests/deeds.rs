@@ -270,7 +270,7 @@ fn the_values_of_an_event_are_spoken_as_the_plan_asks() {
         "event.balance",
         Comparison::Less,
         Operand::Number(50.0),
-        vec![Statement::Say(pieces)],
+        vec![Statement::Say(pieces.into())],
     );
     let open = Condition::Holds(Operand::Name("incident.open".to_owned()));
     let greeted = Statement::If {

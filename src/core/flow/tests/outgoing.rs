@@ -9,7 +9,7 @@ fn called_back(press: Option<char>, group: Group) -> Scene {
     };
     let callback = Callback {
         group: "support".to_owned(),
-        prompt: vec![recording("phrase/callback-missed")],
+        prompt: [recording("phrase/callback-missed")].into(),
         press: press.map(key),
     };
     let knowledge = knowledge("+79161112233", Language::Russian);
@@ -36,7 +36,7 @@ fn who_is_called_back_hears_why_and_then_joins_the_line() {
 
 #[test]
 fn who_is_recorded_when_called_back_is_told_so() {
-    let announce = vec![recording("phrase/recording-notice")];
+    let announce = [recording("phrase/recording-notice")].into();
     let record = Some(RecordRule { announce, refuse_key: None });
     let mut scene = called_back(None, Group { record, ..group() });
     scene.pass(1_900);

@@ -532,7 +532,7 @@ fn nobody_is_called_to_hear_of_a_hole() {
     let name = "event.balance".to_owned();
     let value = Piece::Value { name, format: crate::speech::Format::Rubles };
     let (_, menu) = survey();
-    let prompt = Block::from([Statement::Say(vec![value])]);
+    let prompt = Block::from([Statement::Say([value].into())]);
     script.menus.insert("low-balance".to_owned(), Menu { prompt, ..menu });
     script.robots.insert("low-balance".to_owned(), Arc::new(balance));
     plan.scripts.insert("hotline".to_owned(), Arc::new(script));

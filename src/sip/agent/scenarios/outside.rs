@@ -250,6 +250,23 @@ fn a_call_with_a_wrong_password_goes_to_the_next_trunk_and_the_first_is_left_alo
 }
 
 #[test]
+fn a_trunk_that_took_a_call_with_the_password_gets_no_proof_for_another_realm() {
+    let mut scene = working_house(&[ONE, TWO], with_password);
+    let (invite, leg) = call(&mut scene);
+    let sent = says(&mut scene, &invite.unwrap(), "407 Who", CHALLENGE, "");
+    says(&mut scene, &sent[1], "200 OK", SDP, OFFER);
+    scene.tell(SipCommand::Hangup { leg });
+    wait_heard(&mut scene, 1_000);
+    let (invite, _) = call(&mut scene);
+    let strange = CHALLENGE.replace("realm=\"p\"", "realm=\"q\"");
+    let next = invites(says(&mut scene, &invite.unwrap(), "407 Who", &strange, "")).remove(0);
+    assert!(next.contains("@192.0.2.2:5060 ") && !next.contains("Authorization"), "{next}");
+    wait_heard(&mut scene, 1_000);
+    let (later, _) = call(&mut scene);
+    assert!(later.unwrap().contains("@192.0.2.1:5060 "), "a forger can't take a trunk away");
+}
+
+#[test]
 fn without_a_password_nothing_is_proven() {
     let mut scene = working_house(&[ONE], |_| {});
     let (invite, _) = call(&mut scene);

@@ -46,6 +46,7 @@ fn refusals_of_the_app_reach_the_caller() {
         let sent = scene.tell(SipCommand::Refuse { leg, status });
         assert_eq!(codes(&sent), [code]);
         assert_eq!(header(&sent[0], "Retry-After").is_some(), code == 503);
+        assert_eq!(scene.agent.outbox().refused, u64::from(code == 503));
         assert_eq!(ended(&scene.events()).map(|(_, reason)| reason), Some(reason));
         scene.assert_all_forgotten();
     }

@@ -183,6 +183,34 @@ fn a_stale_nonce_is_answered_once_more_and_a_strange_realm_never() {
 }
 
 #[test]
+fn a_realm_in_which_the_password_was_never_taken_does_not_get_it() {
+    let (mut scene, _) = registered(60);
+    let strange = CHALLENGE.replace("sip.example.com", "elsewhere");
+    let (_, refresh) = next_register(&mut scene);
+    assert_eq!(registers(scene.reply(&refresh, "401 Unauthorized", &strange, "")), [""; 0]);
+    let (after_ms, again) = next_register(&mut scene);
+    assert!(after_ms <= 3_000, "whoever that was, the provider is asked again soon");
+    let both = format!("{strange}{CHALLENGE}");
+    let proven = registers(scene.reply(&again, "401 Unauthorized", &both, "")).remove(0);
+    let proof = header(&proven, "Authorization").unwrap();
+    assert!(proof.contains("realm=\"sip.example.com\""), "{proof}");
+}
+
+#[test]
+fn a_realm_that_the_settings_name_is_the_only_one_from_the_first_challenge_on() {
+    let mut scene = house(&[ONE], |trunk| {
+        registering(trunk);
+        trunk.realm = Some("sip.example.com".to_owned());
+    });
+    let first = registers(answer_options(&mut scene)).remove(0);
+    let strange = CHALLENGE.replace("sip.example.com", "elsewhere");
+    assert_eq!(registers(scene.reply(&first, "401 Unauthorized", &strange, "")), [""; 0]);
+    let (_, again) = next_register(&mut scene);
+    let proven = registers(scene.reply(&again, "401 Unauthorized", CHALLENGE, ""));
+    assert!(header(&proven[0], "Authorization").is_some());
+}
+
+#[test]
 fn an_interval_that_is_too_brief_is_asked_for_anew() {
     let mut scene = house(&[ONE], registering);
     let first = registers(answer_options(&mut scene)).remove(0);

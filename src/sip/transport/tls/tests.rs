@@ -10,6 +10,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::*;
 use crate::domain::LocalMedia;
+use crate::sip::settings::Limits;
 use crate::sip::{SipCommand, SipEvent, SipSettings, SipStack};
 
 /// Writes a new certificate and its key; gives the certificate.
@@ -78,6 +79,30 @@ async fn a_call_over_tls_is_answered_with_a_contact_that_stays_on_tls() {
         assert!(text.contains("SIP/2.0/TLS phone.invalid"), "{text}");
         assert!(text.contains(&contact), "{text}");
     }
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_finishes_no_handshake_keeps_no_phone_out() {
+    let folder = TempDir::new().unwrap();
+    let (files, trusted) = write_certificate(&folder);
+    let listen = vec!["tls:127.0.0.1:0".parse().unwrap()];
+    let limits = Limits { connections_max: 8, half_message_ms: 60_000, ..Limits::default() };
+    let settings = SipSettings { listen, tls: Some(files), limits, ..SipSettings::default() };
+    let (sender, _events) = mpsc::channel(8);
+    let stack = SipStack::start(settings, sender).await.unwrap();
+    let address = stack.bound()[0].address;
+    // More than there may be connections at all.
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let gone = timeout(Duration::from_secs(5), silent[0].read(&mut [0; 16])).await;
+    assert_eq!(gone.expect("the oldest goes at once").unwrap_or(0), 0);
+    let mut phone = connect(address, trusted).await;
+    phone.write_all(request("OPTIONS", "sip", 1).as_bytes()).await.unwrap();
+    read_until(&mut phone, "SIP/2.0 200").await;
+    drop(silent);
     stack.shutdown().await;
 }
 
