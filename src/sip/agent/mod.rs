@@ -61,6 +61,7 @@ use self::leg::Leg;
 use self::outgoing::Client;
 use self::subscriptions::Subscriptions;
 use self::timers::{Due, Timers};
+pub use self::tokens::STATELESS_TAG;
 use self::tokens::{Digest, Tokens};
 use self::trunks::Trunks;
 use super::auth::Authenticator;

@@ -6,6 +6,10 @@ use uuid::Builder;
 
 use crate::domain::LegId;
 
+/// How the To tag of an answer begins of which nothing is kept. An ACK with such a tag has nobody to
+/// go to.
+pub const STATELESS_TAG: &str = "unkept-";
+
 /// Makes tokens from a secret and a counter; the same secret gives the same tokens.
 #[derive(Debug)]
 pub struct Tokens {
@@ -37,9 +41,9 @@ impl Tokens {
     }
 
     /// The To tag of an answer without a transaction: the same for each repetition (RFC 3261
-    /// §8.2.7).
+    /// §8.2.7), and known by its beginning, [`STATELESS_TAG`].
     pub fn stateless_tag(&self, of: &[&[u8]]) -> String {
-        format!("{:016x}", self.keyed(&of))
+        format!("{STATELESS_TAG}{:016x}", self.keyed(&of))
     }
 
     /// The branch of a client transaction; [`Tokens::of_branch`] leads back to it.

@@ -2,10 +2,12 @@
 //!
 //! Only the order hangs on it: what a message really is, the agent finds out.
 
+use super::super::agent::STATELESS_TAG;
 use super::super::message::{HeaderName, KnownMethod, Method, Parsed};
 use super::intake::Urgency;
 
-/// How urgent a datagram is; `None`: it is no SIP, or a keep-alive.
+/// How urgent a datagram is; `None`: it is no SIP, a keep-alive, or the ACK of an answer of which
+/// nothing was kept. There is such an ACK for each call that is refused under overload.
 pub(super) fn urgency_of_bytes(datagram: &[u8]) -> Option<Urgency> {
     let start = datagram.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let message = &datagram[start..];
@@ -18,7 +20,12 @@ pub(super) fn urgency_of_bytes(datagram: &[u8]) -> Option<Urgency> {
         return None;
     }
     let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    Some(urgency(method, || has_to_tag(&message[end..])))
+    let to = || to_of(&message[end..]).unwrap_or_default();
+    if method == b"ACK" && tag_of(to()).is_some_and(|tag| tag.starts_with(STATELESS_TAG.as_bytes()))
+    {
+        return None;
+    }
+    Some(urgency(method, || tag_of(to()).is_some()))
 }
 
 /// How urgent a message is that came on a connection.
@@ -26,7 +33,9 @@ pub(super) fn urgency_of(parsed: &Parsed) -> Urgency {
     match parsed {
         Parsed::Request(request) => {
             let to = request.headers.raw(&HeaderName::To);
-            urgency(request.method.as_str().as_bytes(), || to.is_some_and(|to| is_tagged(to)))
+            urgency(request.method.as_str().as_bytes(), || {
+                to.is_some_and(|to| tag_of(to).is_some())
+            })
         }
         Parsed::Response(_) | Parsed::Nothing => Urgency::Running,
         Parsed::Fault(_) => Urgency::Fresh,
@@ -57,23 +66,26 @@ fn urgency(method: &[u8], in_dialog: impl Fn() -> bool) -> Urgency {
     }
 }
 
-/// Whether the To line of a head has a tag.
-fn has_to_tag(head: &[u8]) -> bool {
+/// The value of the To line of a head, which begins behind its first line.
+fn to_of(head: &[u8]) -> Option<&[u8]> {
     for line in head.split(|byte| *byte == b'\n').skip(1) {
         if line.trim_ascii_end().is_empty() {
-            return false;
+            return None;
         }
         let Some(colon) = line.iter().take(8).position(|byte| *byte == b':') else { continue };
         let (name, value) = (line[..colon].trim_ascii_end(), &line[colon..]);
         if name.eq_ignore_ascii_case(b"to") || name.eq_ignore_ascii_case(b"t") {
-            return is_tagged(value);
+            return Some(value);
         }
     }
-    false
+    None
 }
 
-fn is_tagged(to: &[u8]) -> bool {
-    to.windows(5).any(|word| word.eq_ignore_ascii_case(b";tag="))
+/// The tag of a To line, and what follows it.
+fn tag_of(to: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b";tag=";
+    let at = to.windows(NAME.len()).position(|word| word.eq_ignore_ascii_case(NAME))?;
+    to.get(at + NAME.len()..)
 }
 
 #[cfg(test)]
@@ -114,6 +126,15 @@ mod tests {
             let urgency_read = urgency_of(&parsed);
             assert_eq!(urgency_read, urgency, "{line} {to}: {parsed:?}");
         }
+    }
+
+    #[test]
+    fn the_ack_of_an_answer_of_which_nothing_was_kept_has_nobody_to_go_to() {
+        let line = "ACK sip:100@a SIP/2.0";
+        let unkept = message(line, "To: <sip:100@a>;tag=unkept-0123456789abcdef");
+        assert_eq!(urgency_of_bytes(unkept.as_bytes()), None);
+        let bye = unkept.replace("ACK", "BYE");
+        assert_eq!(urgency_of_bytes(bye.as_bytes()), Some(Urgency::Running));
     }
 
     #[test]
