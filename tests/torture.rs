@@ -2,7 +2,6 @@
 //! `tests/torture/*/manifest.tsv` says for each which answers are right.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use allo::config::Listen;
@@ -17,36 +16,13 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+#[path = "torture/messages.rs"]
+mod messages;
+
+use messages::{Case, Dice, cases, damaged, names};
+
 /// So long an answer may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-struct Case {
-    name: String,
-    accept: String,
-    never: String,
-    tcp: String,
-    bytes: Vec<u8>,
-}
-
-fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for suite in ["rfc4475", "rfc5118"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture").join(suite);
-        let manifest = std::fs::read_to_string(folder.join("manifest.tsv")).unwrap();
-        for line in manifest.lines().skip(1) {
-            let columns: Vec<&str> = line.split('\t').collect();
-            cases.push(Case {
-                name: columns[1].to_owned(),
-                accept: columns[7].to_owned(),
-                never: columns[8].to_owned(),
-                tcp: columns[9].to_owned(),
-                bytes: std::fs::read(folder.join(columns[0])).unwrap(),
-            });
-        }
-    }
-    assert_eq!(cases.len(), 61);
-    cases
-}
 
 /// Starts a stack whose app answers number 100 and knows no other.
 async fn start(listen: &str) -> Option<(SipStack, SocketAddr)> {
@@ -130,13 +106,6 @@ impl Answer {
     }
 }
 
-/// Whether a list such as `2xx,401,none` names this status.
-fn names(list: &str, code: u16) -> bool {
-    list.split(',').any(|item| {
-        item == code.to_string() || item.strip_suffix("xx") == Some(&(code / 100).to_string())
-    })
-}
-
 fn check(case: &Case, answer: &Answer) {
     let code = answer.code;
     assert!(names(&case.accept, code), "{}: {code}, accepted are {}", case.name, case.accept);
@@ -201,7 +170,7 @@ fn is_answer_to(case: &Case, answer: &Answer) -> bool {
 }
 
 async fn each_message_over_udp(to: SocketAddr) {
-    for case in cases() {
+    for case in cases().unwrap() {
         // A socket of its own, so that repetitions of older answers don't come between.
         let mut udp = Udp::connect(to).await;
         udp.socket.send(&case.bytes).await.unwrap();
@@ -273,7 +242,7 @@ impl Tcp {
 }
 
 async fn each_message_over_tcp(to: SocketAddr) {
-    for (number, case) in cases().into_iter().enumerate() {
+    for (number, case) in cases().unwrap().into_iter().enumerate() {
         let mut tcp = Tcp::connect(to).await;
         tcp.stream.write_all(&case.bytes).await.unwrap();
         match case.tcp.as_str() {
@@ -331,40 +300,6 @@ async fn each_torture_message_gets_a_right_answer_over_ipv6() {
     stack.shutdown().await;
 }
 
-/// A small generator, so that a failure can be played again (Marsaglia's xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides.max(1) as u64).unwrap()
-    }
-}
-
-fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
-    for _ in 0..=dice.roll(4) {
-        let at = dice.roll(bytes.len());
-        let until = (at + dice.roll(30)).min(bytes.len());
-        match dice.roll(6) {
-            0 => bytes[at] = u8::try_from(dice.roll(256)).unwrap(),
-            1 => drop(bytes.drain(at..until)),
-            2 => {
-                let piece = bytes[at..until].to_vec();
-                let to = dice.roll(bytes.len());
-                bytes.splice(to..to, piece);
-            }
-            3 => bytes.insert(at, b"\r\n \t;,<>\"@:=\0\xFF"[dice.roll(14)]),
-            4 => bytes.truncate(at.max(1)),
-            _ => drop(bytes.splice(at..at, b"99999999999999999999".iter().copied())),
-        }
-        if bytes.is_empty() {
-            bytes.push(b'x');
-        }
-    }
-}
-
 #[tokio::test]
 async fn thousands_of_damaged_messages_are_survived() {
     let (stack, address) = start("127.0.0.1:0").await.unwrap();
@@ -372,10 +307,9 @@ async fn thousands_of_damaged_messages_are_survived() {
     let seed = 0x5EED_CA11;
     println!("seed {seed:#x}");
     let mut dice = Dice(seed);
-    let cases = cases();
+    let cases = cases().unwrap();
     for round in 0..3_000 {
-        let mut bytes = cases[dice.roll(cases.len())].bytes.clone();
-        damage(&mut bytes, &mut dice);
+        let bytes = damaged(&cases, &mut dice);
         udp.socket.send(&bytes).await.unwrap();
         if round % 50 == 0 {
             udp.probe().await;
@@ -384,8 +318,7 @@ async fn thousands_of_damaged_messages_are_survived() {
     udp.probe().await;
     let tcp = stack.bound()[1].address;
     for number in 0..150 {
-        let mut bytes = cases[dice.roll(cases.len())].bytes.clone();
-        damage(&mut bytes, &mut dice);
+        let bytes = damaged(&cases, &mut dice);
         let mut connection = Tcp::connect(tcp).await;
         let _ = connection.stream.write_all(&bytes).await;
         if number % 25 == 0 {

@@ -1,13 +1,10 @@
 //! Messages that nobody should send: the torture messages of RFC 4475 and RFC 5118, judged by their
 //! manifests, and damaged ones in great number. The server must answer as if nothing had happened.
 
-use std::fs;
 use std::io::Write as _;
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use serde_json::json;
 
 use crate::Run;
@@ -15,17 +12,15 @@ use crate::ears::RIG;
 use crate::report::{Figure, Goal, Outcome};
 use crate::server::{SIP, Server};
 
+#[path = "../../tests/torture/messages.rs"]
+mod messages;
+
+use messages::{Case, Dice, cases, damaged, names};
+
 const PATIENCE: Duration = Duration::from_secs(1);
 const SEED: u64 = 0x5EED_CA11;
 /// Damaged messages in a millisecond over UDP, so that none is lost in a full buffer.
 const BURST: usize = 10;
-
-struct Case {
-    /// Answers that are right, and those that never are: `2xx,404,none`.
-    accept: String,
-    never: String,
-    bytes: Vec<u8>,
-}
 
 pub fn hostile(run: &Run) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::new("hostile");
@@ -68,20 +63,6 @@ pub fn hostile(run: &Run) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn cases() -> anyhow::Result<Vec<Case>> {
-    let mut cases = Vec::new();
-    for suite in ["rfc4475", "rfc5118"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture").join(suite);
-        for line in fs::read_to_string(folder.join("manifest.tsv"))?.lines().skip(1) {
-            let columns: Vec<&str> = line.split('\t').collect();
-            let [file, .., accept, never, _, _, _, _] = columns[..] else { continue };
-            let bytes = fs::read(folder.join(file)).context(file.to_owned())?;
-            cases.push(Case { accept: accept.to_owned(), never: never.to_owned(), bytes });
-        }
-    }
-    Ok(cases)
-}
-
 /// Whether the server answers this message as its manifest asks.
 fn is_right(case: &Case) -> anyhow::Result<bool> {
     let socket = socket()?;
@@ -99,13 +80,6 @@ fn is_right(case: &Case) -> anyhow::Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Whether a list such as `2xx,401,none` names this status.
-fn names(list: &str, code: u16) -> bool {
-    list.split(',').any(|item| {
-        item == code.to_string() || item.strip_suffix("xx") == Some(&(code / 100).to_string())
-    })
 }
 
 fn code_of(answer: &[u8]) -> u16 {
@@ -159,40 +133,4 @@ fn spray_tcp(cases: &[Case], count: usize, dice: &mut Dice) {
             let _ = stream.write_all(&bytes);
         }
     }
-}
-
-/// A small generator, so that a failure can be played again (Marsaglia's xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides.max(1) as u64) as usize
-    }
-}
-
-fn damaged(cases: &[Case], dice: &mut Dice) -> Vec<u8> {
-    let mut bytes = cases[dice.roll(cases.len())].bytes.clone();
-    for _ in 0..=dice.roll(4) {
-        let at = dice.roll(bytes.len());
-        let until = (at + dice.roll(30)).min(bytes.len());
-        match dice.roll(6) {
-            0 => bytes[at] = dice.roll(256) as u8,
-            1 => drop(bytes.drain(at..until)),
-            2 => {
-                let piece = bytes[at..until].to_vec();
-                let to = dice.roll(bytes.len());
-                bytes.splice(to..to, piece);
-            }
-            3 => bytes.insert(at, b"\r\n \t;,<>\"@:=\0\xFF"[dice.roll(14)]),
-            4 => bytes.truncate(at.max(1)),
-            _ => drop(bytes.splice(at..at, b"99999999999999999999".iter().copied())),
-        }
-        if bytes.is_empty() {
-            bytes.push(b'x');
-        }
-    }
-    bytes
 }

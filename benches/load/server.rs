@@ -43,7 +43,6 @@ impl Server {
         let child = Command::new(&binary)
             .args(["serve", "--config", "allo.toml"])
             .current_dir(folder.path())
-            .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -69,7 +68,7 @@ impl Server {
         Usage::of(self.child.id()).with_context(|| format!("the server died:\n{}", self.log()))
     }
 
-    /// What it wrote; only warnings and errors.
+    /// What it wrote.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }

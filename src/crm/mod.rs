@@ -13,7 +13,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::domain::{Customer, Order, PhoneNumber, Region, ShopEvent, without_numbers};
+use crate::database::said_by;
+use crate::domain::{Customer, Order, PhoneNumber, Region, ShopEvent};
 
 pub mod breaker;
 pub mod change;
@@ -74,23 +75,6 @@ impl From<sqlx::Error> for CrmError {
     }
 }
 
-/// An error without what it quotes: a value that the database did not like is a customer's. Names of
-/// tables and columns are kept.
-fn said_by(error: &sqlx::Error) -> String {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    // SQLSTATE class 22: data exceptions.
-    let quotes_values = code.is_some_and(|code| code.len() == 5 && code.starts_with("22"));
-    let text = error.to_string();
-    let text = if quotes_values { without_quotes(&text) } else { text };
-    without_numbers(&text).replace('\n', " ")
-}
-
-/// What stands between quotes becomes dots.
-fn without_quotes(text: &str) -> String {
-    let parts = text.split('"').enumerate();
-    parts.map(|(n, part)| if n % 2 == 0 { part } else { "•••" }).collect::<Vec<_>>().join("\"")
-}
-
 /// Newest first: by `updated`, orders without it last; then by number, the higher first.
 fn sort_newest_first(orders: &mut [Order]) {
     orders.sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| b.number.cmp(&a.number)));
@@ -100,14 +84,6 @@ fn sort_newest_first(orders: &mut [Order]) {
 mod tests {
     use super::*;
     use crate::domain::Timestamp;
-
-    #[test]
-    fn an_error_of_a_database_quotes_no_customer() {
-        assert_eq!(
-            without_quotes("invalid input syntax for type bigint: \"Анна\", \"a\""),
-            "invalid input syntax for type bigint: \"•••\", \"•••\""
-        );
-    }
 
     #[test]
     fn the_newest_order_is_first() {

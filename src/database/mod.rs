@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgPool, SqlitePool};
 
 use crate::config::DatabaseUrl;
+use crate::domain::without_numbers;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -61,7 +62,7 @@ pub enum DatabaseError {
     Migration { database: DatabaseUrl, why: String },
     #[error("there are more than {max} rows; choose a shorter time")]
     TooMuch { max: usize },
-    #[error("database: {0}")]
+    #[error("database: {}", said_by(.0))]
     Query(#[from] sqlx::Error),
 }
 
@@ -94,6 +95,23 @@ pub(crate) fn never_fits(error: &sqlx::Error) -> bool {
         Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 19 | 20)),
         None => false,
     }
+}
+
+/// What the log may tell of an error, on one line: without what the database quotes, for a value that it
+/// did not like is a customer's. Names of tables and columns are kept.
+pub(crate) fn said_by(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // SQLSTATE class 22: data exceptions.
+    let quotes_values = code.is_some_and(|code| code.len() == 5 && code.starts_with("22"));
+    let text = error.to_string();
+    let text = if quotes_values { without_quotes(&text) } else { text };
+    without_numbers(&text).replace('\n', " ")
+}
+
+/// What stands between quotes becomes dots.
+fn without_quotes(text: &str) -> String {
+    let parts = text.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "•••" }).collect::<Vec<_>>().join("\"")
 }
 
 /// Runs the same code on whichever pool there is; `begin` is the statement that starts a
@@ -260,6 +278,14 @@ mod tests {
     async fn message(file: &Path) -> String {
         let url = DatabaseUrl::Sqlite(file.to_owned());
         open(&url).await.expect_err("can't be opened").to_string()
+    }
+
+    #[test]
+    fn an_error_of_a_database_quotes_no_customer() {
+        assert_eq!(
+            without_quotes("invalid input syntax for type bigint: \"Анна\", \"a\""),
+            "invalid input syntax for type bigint: \"•••\", \"•••\""
+        );
     }
 
     #[tokio::test]

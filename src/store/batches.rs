@@ -9,6 +9,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::database::said_by;
+
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(2);
 
@@ -134,7 +136,7 @@ impl<T: Send + 'static> Batches<T> {
 
     /// The last try failed, or did not.
     pub fn tried<R>(&self, outcome: &Result<R, sqlx::Error>) {
-        let trouble = outcome.as_ref().err().map(ToString::to_string);
+        let trouble = outcome.as_ref().err().map(said_by);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
@@ -196,7 +198,7 @@ impl Patience {
 
     /// Waits before the next try; `kept` wait in memory.
     pub async fn wait(&mut self, error: &sqlx::Error, kept: usize) {
-        let what = self.what;
+        let (what, error) = (self.what, said_by(error));
         if self.warned {
             tracing::debug!(%error, "{what} still can't be written");
         } else {

@@ -45,7 +45,7 @@ pub use writer::CallWriter;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::DatabaseUrl;
-use crate::database::{self, DatabaseError, Pool, on_pool};
+use crate::database::{self, DatabaseError, Pool, on_pool, said_by};
 
 /// How long [`Store::healthy`] waits.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,7 +94,7 @@ impl Store {
                 on_pool!(&pool, |pool| sqlx::query(sql).execute(pool).await.map(drop))
             });
             match write.await {
-                Ok(written) => written.map_err(|error| error.to_string()),
+                Ok(written) => written.map_err(|error| said_by(&error)),
                 Err(_) => Err("the server stops".to_owned()),
             }
         };

@@ -16,7 +16,7 @@ use super::batches::{Batches, Patience, WriterLimits};
 use super::calls::{caller_columns, word};
 use super::statements::storable;
 use super::visits::{add_conversations, add_visits};
-use crate::database::{Pool, never_fits, on_pool};
+use crate::database::{Pool, never_fits, on_pool, said_by};
 use crate::domain::{CallFact, CallId, Conversation, Timestamp, Visit};
 
 /// Rows that one insert statement carries; 13 columns stay below the 32,766 parameters of SQLite.
@@ -149,7 +149,8 @@ async fn write_until_done(shared: &Shared, pool: &Pool, batch: &[Queued]) {
         match written {
             Ok(()) => return patience.done(),
             Err(error) if never_fits(&error) => {
-                tracing::error!(%error, facts = batch.len(), "facts of calls can't be stored; dropped");
+                let (error, facts) = (said_by(&error), batch.len());
+                tracing::error!(%error, facts, "facts of calls can't be stored; dropped");
                 return;
             }
             Err(error) => patience.wait(&error, batch.len() + shared.facts.waiting()).await,

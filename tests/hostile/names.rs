@@ -8,7 +8,6 @@ use allo::config::DatabaseUrl;
 use allo::store::{CallFilter, Store};
 use serde_json::Value;
 
-use crate::PLAN;
 use crate::caller::{Caller, Ids, socket};
 use crate::support::eventually;
 use crate::support::server::{Server, Setup, get};
@@ -68,6 +67,14 @@ fn is_a_log(log: &str, json: bool) -> bool {
     })
 }
 
+/// 101 takes a message.
+const PLAN: &str = r#"
+language "ru"
+number "100" { say "menu-points" "menu-order" "menu-operator" "menu-points"; hangup }
+number "101" { message }
+number "500" { hangup }
+"#;
+
 /// Each is called and hung up; the users and names that must be kept, in their order.
 fn call_all(server: &Server) -> Vec<(String, Option<String>)> {
     let mut kept = Vec::new();
@@ -120,13 +127,57 @@ fn call_oddly(server: &Server) {
     }
 }
 
+/// Messages under names that lead elsewhere: what is written down has a file.
+async fn leave_messages(server: &Server) {
+    let mut callers = Vec::new();
+    for (number, (user, shown)) in USERS.iter().enumerate() {
+        let ids = Ids {
+            call_id: format!("../../message-{number}").into_bytes(),
+            from: [b"<sip:", *user, b"@x>;tag=../theirs"].concat(),
+            to: format!("<sip:101@{}>", server.sip),
+        };
+        let (sip, rtp) = (socket("127.0.0.1"), socket("127.0.0.1"));
+        let (caller, code) = Caller::dial_as(sip, rtp, server.sip, "101", ids, b"");
+        assert_eq!(code, 200, "{shown}");
+        callers.push(caller);
+    }
+    eventually("all messages are being written", Duration::from_secs(20), async || {
+        let folder = server.path("recordings");
+        let mut names = BTreeSet::new();
+        if folder.exists() {
+            files(&folder, &mut names);
+        }
+        let messages = names.iter().filter(|name| name.contains(".wav"));
+        (messages.count() == USERS.len()).then_some(())
+    })
+    .await;
+    for mut caller in callers {
+        assert_eq!(caller.next("BYE", b"", ""), 200);
+    }
+}
+
+/// Names that hold nothing of what callers say: days, and recordings by our own ids.
+fn is_ours(name: &str) -> bool {
+    let id = name.strip_suffix(".part").unwrap_or(name);
+    let id = id.strip_suffix(".wav").unwrap_or(id);
+    ["allo.", "log", "dialplans", "plan.kdl", "recordings"].iter().any(|k| name.starts_with(k))
+        || id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
 async fn check(arguments: &[&str]) {
     let json = !arguments.is_empty();
     let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
-    let setup = Setup { plan: PLAN.to_owned(), arguments, ..Setup::default() };
+    let setup = Setup {
+        plan: PLAN.to_owned(),
+        settings: "[recordings]\nfolder = \"{folder}/recordings\"\n".to_owned(),
+        arguments,
+        environment: vec![("ALLO_LOG".to_owned(), "trace".to_owned())],
+        ..Setup::default()
+    };
     let mut server = Server::start(setup).await;
     let kept = call_all(&server);
     call_oddly(&server);
+    leave_messages(&server).await;
     let store = Store::open(&DatabaseUrl::Sqlite(server.path("allo.db"))).await.unwrap();
     let filter = CallFilter { limit: 1_000, ..CallFilter::default() };
     let stored = eventually("all calls are written down", Duration::from_secs(20), async || {
@@ -180,10 +231,7 @@ async fn check(arguments: &[&str]) {
     }
     let mut names = BTreeSet::new();
     files(&server.path("."), &mut names);
-    let known = |name: &String| {
-        ["allo.", "log", "dialplans", "plan.kdl", "recordings"].iter().any(|k| name.starts_with(k))
-    };
-    assert!(names.iter().all(known), "{names:?}");
+    assert!(names.iter().all(|name| is_ours(name)), "{names:?}");
 }
 
 #[tokio::test]

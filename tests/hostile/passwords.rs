@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use allo::domain::{Account, Login, Operator};
+use allo::domain::{Account, DigestChoice, Login, Operator};
 use allo::sip::auth::client::Challenge;
 use allo::sip::message::{HeaderName, Headers, Status};
 use allo::store::Store;
@@ -23,7 +23,8 @@ async fn server() -> Server {
     let database = allo::config::DatabaseUrl::Sqlite(server.path("allo.db"));
     let store = Store::open(&database).await.unwrap();
     let login: Login = "anna".parse().unwrap();
-    let account = Account::new(login.clone(), "allo", PASSWORD, None);
+    // Asked in a way of her own, by which she could be told from somebody unknown.
+    let account = Account::new(login.clone(), "allo", PASSWORD, Some(DigestChoice::Sha256));
     store.add_operator(&Operator::named(login), &account).await.unwrap();
     store.close().await;
     server.launch().await;

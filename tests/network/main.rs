@@ -3,11 +3,15 @@
 //!
 //! - `caller`: a phone whose every packet the test writes · `road`: a bad network in front of it
 //! - `strangers`: RTP, RTCP and garbage from elsewhere · `losses`: what a bad road does to a call
-//! - `fraud`: who may have which number dialled · `secrets`: what no log line says
+//! - `fraud`: who may have which number dialled · `contacts`: phones that claim to be elsewhere
+//! - `secrets`: what no log line says
 
 mod caller;
+mod contacts;
 mod fraud;
 mod losses;
+#[path = "../storage/postgres.rs"]
+mod postgres;
 mod road;
 mod secrets;
 mod strangers;

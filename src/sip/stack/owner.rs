@@ -31,10 +31,10 @@ use super::lag::Lag;
 use super::triage;
 use crate::config::Transport;
 
-/// After so many messages in a row, timers and commands have their turn.
-const BATCH: usize = 64;
-/// So many datagrams are read from a socket before those that wait are looked at.
-const READ_BATCH: usize = 512;
+/// So long each has its turn while there is more for it: commands, reading, handling what was read.
+/// By time and not by number: the messages of a call that is refused are many and cheap, and were
+/// the others served as few by few as those that begin calls, they would wait without end.
+const TURN_MS: u64 = 4;
 /// A longer datagram does not wait while much waits: what waits must not fill the memory.
 const LONG: usize = 4 * 1024;
 /// How soon it is looked again whether the app has caught up.
@@ -191,7 +191,7 @@ impl Owner {
         let now_ms = self.clock.now_ms();
         self.agent.command(now_ms, first);
         let mut obeyed = 1;
-        while obeyed < BATCH
+        while self.has_turn_since(now_ms)
             && let Ok(next) = self.commands.try_recv()
         {
             self.flush();
@@ -199,6 +199,10 @@ impl Owner {
             obeyed += 1;
         }
         self.waiting.crowd.count(now_ms, obeyed);
+    }
+
+    fn has_turn_since(&self, began_ms: u64) -> bool {
+        self.clock.now_ms() < began_ms + TURN_MS
     }
 
     fn locate(&mut self, trunk: usize, servers: Vec<Server>) {
@@ -219,11 +223,12 @@ impl Owner {
         let now_ms = self.clock.now_ms();
         let mut may_be_more = false;
         for socket in 0..self.datagrams.len() {
-            let mut read = 0;
-            while read < READ_BATCH
-                && let Some((remote, bytes)) = self.datagrams[socket].read()
-            {
-                read += 1;
+            let began_ms = self.clock.now_ms();
+            may_be_more |= loop {
+                if !self.has_turn_since(began_ms) {
+                    break true;
+                }
+                let Some((remote, bytes)) = self.datagrams[socket].read() else { break false };
                 if bytes.len() > LONG && self.waiting.intake.is_crowded() {
                     self.waiting.dropped += 1;
                     continue;
@@ -231,8 +236,7 @@ impl Owner {
                 let Some(urgency) = triage::urgency_of_bytes(&bytes) else { continue };
                 let item = Item::Datagram { socket, remote, bytes };
                 self.wait(now_ms, remote.ip(), urgency, item);
-            }
-            may_be_more |= read == READ_BATCH;
+            };
         }
         may_be_more
     }
@@ -241,8 +245,9 @@ impl Owner {
     fn take_in_all(&mut self, first: Inbound) {
         let now_ms = self.clock.now_ms();
         self.take_in(now_ms, first);
-        for _ in 1..READ_BATCH {
-            let Ok(next) = self.inbound.try_recv() else { return };
+        while self.has_turn_since(now_ms)
+            && let Ok(next) = self.inbound.try_recv()
+        {
             self.take_in(now_ms, next);
         }
     }
@@ -282,17 +287,16 @@ impl Owner {
     /// Handles what waits, each in its turn; `true`: there may be more.
     fn serve(&mut self) -> bool {
         let now_ms = self.clock.now_ms();
-        let mut served = 0;
-        while served < BATCH
-            && self.waiting.untold.len() < self.events_max
-            && self.serve_one(now_ms)
-        {
+        let (mut served, mut may_be_more) = (0, true);
+        while may_be_more && self.has_turn_since(now_ms) {
+            let may_tell = self.waiting.untold.len() < self.events_max;
+            may_be_more = may_tell && self.serve_one(now_ms);
             // At once: what comes next may be the end of the connection that waits for this answer.
             self.flush();
-            served += 1;
+            served += usize::from(may_be_more);
         }
         self.waiting.crowd.count(now_ms, served);
-        served == BATCH
+        may_be_more
     }
 
     /// `false`: nobody has a turn.

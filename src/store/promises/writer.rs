@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::super::batches::{Batches, Patience, WriterLimits};
 use super::batch::{self, Note, Noted};
-use crate::database::{Pool, never_fits};
+use crate::database::{Pool, never_fits, said_by};
 use crate::domain::{
     Attempt, CallId, DoNotCall, PhoneNumber, Promise, PromiseId, PromiseState, Rating, Timestamp,
 };
@@ -220,7 +220,7 @@ async fn write_until_done(
                 return Some(repeated);
             }
             Err(error) if never_fits(&error) => {
-                tracing::debug!(%error, notes = part.len(), "does not fit");
+                tracing::debug!(error = %said_by(&error), notes = part.len(), "does not fit");
                 return None;
             }
             Err(error) => patience.wait(&error, part.len() + notes.waiting()).await,
