@@ -12,6 +12,7 @@ use jiff::civil::date;
 use uuid::Uuid;
 
 use allo::app::plans::{read_catalogue, read_sources};
+use allo::core::event::Offered;
 use allo::core::{Command, Event, Hub};
 use allo::dialplan::{self, Settings, Source};
 use allo::domain::{
@@ -132,7 +133,7 @@ fn flow_step(criterion: &mut Criterion) {
 
 fn walk(hub: &mut Hub, number: u128, out: &mut Vec<Command>) {
     let (call, leg) = (CallId(Uuid::from_u128(number)), LegId(Uuid::from_u128(number)));
-    let offered = Event::CallOffered {
+    let offered = Event::CallOffered(Box::new(Offered {
         call,
         leg,
         dialled: "100".to_owned(),
@@ -142,7 +143,7 @@ fn walk(hub: &mut Hub, number: u128, out: &mut Vec<Command>) {
         is_near_phone: false,
         stranger: None,
         replaces: None,
-    };
+    }));
     let key = Event::KeyPressed {
         leg,
         key: Key::try_from('1').expect("a key"),

@@ -180,7 +180,7 @@ impl EventLoop {
         if !self.room.was_short(self.clock.now()) {
             info!(%call, caller = %Pii(&offer.caller), source = %offer.source, "call offered");
         }
-        let event = Event::CallOffered {
+        let event = Event::CallOffered(Box::new(event::Offered {
             call,
             leg,
             dialled: offer.dialled.clone(),
@@ -190,7 +190,7 @@ impl EventLoop {
             is_near_phone: offer.is_near_phone,
             stranger: offer.stranger,
             replaces: offer.replaces,
-        };
+        }));
         self.legs.insert(leg, Leg { offer: Some(offer), has_media: false, is_held: false });
         self.handle(event).await;
     }

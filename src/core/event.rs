@@ -23,22 +23,7 @@ use crate::speech::Catalogue;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A caller's INVITE is waiting for a decision.
-    CallOffered {
-        call: CallId,
-        leg: LegId,
-        dialled: String,
-        caller: CallerId,
-        caller_name: Option<CallerName>,
-        /// The operator who proved to be calling.
-        account: Option<Login>,
-        /// A phone of an operator may be behind this call without having said so yet.
-        is_near_phone: bool,
-        /// Where the call came from, unless it is a trunk or this machine: nobody vouches for the
-        /// caller's number.
-        stranger: Option<IpAddr>,
-        /// The call takes the place of this leg.
-        replaces: Option<LegId>,
-    },
+    CallOffered(Box<Offered>),
     /// There was no room for the leg's audio: `Answer` or `Dial` could not be carried out.
     NoRoom {
         leg: LegId,
@@ -185,6 +170,25 @@ pub enum Event {
     DrainStarted,
     /// The drain's time is up: running calls are hung up.
     DrainEnded,
+}
+
+/// A leg that wants to be answered.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    pub call: CallId,
+    pub leg: LegId,
+    pub dialled: String,
+    pub caller: CallerId,
+    pub caller_name: Option<CallerName>,
+    /// The operator who proved to be calling.
+    pub account: Option<Login>,
+    /// A phone of an operator may be behind this call without having said so yet.
+    pub is_near_phone: bool,
+    /// Where the call came from, unless it is a trunk or this machine: nobody vouches for the
+    /// caller's number.
+    pub stranger: Option<IpAddr>,
+    /// The call takes the place of this leg.
+    pub replaces: Option<LegId>,
 }
 
 /// An imperative.

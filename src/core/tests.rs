@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::speech::{Catalogue, Format};
 
-use super::event::Refusal;
+use super::event::{Offered, Refusal};
 use super::{Command, Event, Hub, LookupAnswer};
 
 /// Every recording lasts so long here.
@@ -163,7 +163,7 @@ impl Scene {
     fn offer(&mut self, dialled: &str, caller: &str) {
         let caller = PhoneNumber::parse(caller, Region::default())
             .map_or(CallerId::Anonymous, CallerId::Number);
-        self.tell(Event::CallOffered {
+        self.tell(Event::CallOffered(Box::new(Offered {
             call: self.call,
             leg: self.leg,
             dialled: dialled.to_owned(),
@@ -173,7 +173,7 @@ impl Scene {
             is_near_phone: false,
             stranger: None,
             replaces: None,
-        });
+        })));
     }
 
     fn tell(&mut self, event: Event) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::core::event::Offered;
 use crate::core::{Command, Event, Hub, LookupAnswer, LookupRequest};
 use crate::dialplan::Plan;
 use crate::dialplan::plan::Script;
@@ -128,7 +129,7 @@ impl<'t> World<'t> {
         self.shop_tells();
         let (call, leg) = (self.call, self.leg);
         self.begun = Some(self.now);
-        self.tell(Event::CallOffered {
+        self.tell(Event::CallOffered(Box::new(Offered {
             call,
             leg,
             dialled,
@@ -138,7 +139,7 @@ impl<'t> World<'t> {
             is_near_phone: false,
             stranger: None,
             replaces: None,
-        });
+        })));
         self.tell(Event::Confirmed { leg });
     }
 

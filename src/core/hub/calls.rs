@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::dialplan::plan::{Block, Group, Script};
 use crate::domain::{
-    CallFact, CallId, CallerId, CallerName, EndReason, EndedBy, Language, LegId, LinePlace, Login,
-    Origin, PromiseId, RtpStatistics, Timestamp,
+    CallFact, CallId, CallerId, CallerName, EndReason, EndedBy, Language, LegId, LinePlace, Origin,
+    PromiseId, RtpStatistics, Timestamp,
 };
 
 use super::super::acd::Release;
-use super::super::event::{Command, Refusal};
+use super::super::event::{Command, Offered, Refusal};
 use super::super::flow::{Flow, Setting};
 use super::super::knowledge::{Knowledge, OpenIncident};
 use super::Hub;
@@ -20,19 +20,6 @@ use super::talk::Talk;
 
 /// How long the media of an ended call may take to hand in its statistics.
 const CLOSING_MAX_MS: u64 = 2_000;
-
-/// A leg that wants to be answered.
-#[derive(Debug)]
-pub(super) struct Offered {
-    pub call: CallId,
-    pub leg: LegId,
-    pub dialled: String,
-    pub caller: CallerId,
-    pub caller_name: Option<CallerName>,
-    pub account: Option<Login>,
-    pub is_near_phone: bool,
-    pub stranger: Option<IpAddr>,
-}
 
 /// One caller's call.
 #[derive(Debug)]
@@ -128,7 +115,14 @@ impl Call {
 }
 
 impl Hub {
-    pub(super) fn offer(&mut self, now: Timestamp, offered: Offered, out: &mut Vec<Command>) {
+    pub(super) fn offered(&mut self, now: Timestamp, offered: Offered, out: &mut Vec<Command>) {
+        match offered.replaces {
+            Some(replaced) => self.replace(now, offered, replaced, out),
+            None => self.offer(now, offered, out),
+        }
+    }
+
+    fn offer(&mut self, now: Timestamp, offered: Offered, out: &mut Vec<Command>) {
         if let Some((script, block)) = self.plan.answering(&offered.dialled, self.region) {
             let (script, block) = (script.clone(), block.clone());
             return self.offer_to_plan(now, offered, script, block, out);

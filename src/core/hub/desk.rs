@@ -7,9 +7,8 @@ use crate::domain::{
 };
 
 use super::super::acd::{OperatorState, TopicAnswer};
-use super::super::event::{Command, Destination, Dial, Monitoring, Refusal};
+use super::super::event::{Command, Destination, Dial, Monitoring, Offered, Refusal};
 use super::Hub;
-use super::calls::Offered;
 use super::codes::Code;
 use super::legs::{Desk, Errand, Role};
 

@@ -10,6 +10,7 @@
 //! - `outbound`: the phones of customers whom robots or operators call
 //! - `promises`: what calls promise, and how the ledger has it kept
 //! - `strangers`: how much is promised on the word of calls from anywhere
+//! - `news`: what the house is told beside calls: people, promises, plans, and that it is to end
 //! - `aftermath`: what follows when a conversation is over
 //! - `recording`: conversations are written down
 //! - `topic`: what a conversation was about
@@ -25,6 +26,7 @@ mod desk;
 mod ids;
 mod legs;
 mod line;
+mod news;
 mod outbound;
 mod phones;
 mod promises;
@@ -48,8 +50,7 @@ use uuid::Uuid;
 
 use crate::dialplan::Plan;
 use crate::domain::{
-    Calendar, CallFact, CallId, EndReason, EndedBy, LegId, Login, Operator, PromiseId, Region,
-    Timestamp,
+    Calendar, CallFact, CallId, LegId, Login, Operator, PromiseId, Region, Timestamp,
 };
 use crate::speech::Catalogue;
 
@@ -158,32 +159,7 @@ impl Hub {
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Command>) {
         let from = out.len();
         match event {
-            Event::CallOffered {
-                call,
-                leg,
-                dialled,
-                caller,
-                caller_name,
-                account,
-                is_near_phone,
-                stranger,
-                replaces,
-            } => {
-                let offered = calls::Offered {
-                    call,
-                    leg,
-                    dialled,
-                    caller,
-                    caller_name,
-                    account,
-                    is_near_phone,
-                    stranger,
-                };
-                match replaces {
-                    Some(replaced) => self.replace(now, offered, replaced, out),
-                    None => self.offer(now, offered, out),
-                }
-            }
+            Event::CallOffered(offered) => self.offered(now, *offered, out),
             Event::NoRoom { leg } => self.no_room(now, leg, out),
             Event::Confirmed { leg } => self.confirmed(now, leg, out),
             Event::Ringing { leg } => self.ringing(leg, out),
@@ -196,84 +172,44 @@ impl Hub {
                 self.play_ended(now, leg, play, cut_after_ms, out);
             }
             Event::LookupAnswered { call, lookup, answer, took_ms } => {
-                self.with(call, now, out, |c, out| {
-                    c.flow.on_lookup_answered(now, lookup, answer, took_ms, out);
+                self.with(call, now, out, |entry, out| {
+                    entry.flow.on_lookup_answered(now, lookup, answer, took_ms, out);
                 });
             }
             Event::LegEnded { leg, by, reason } => self.leg_ended(now, leg, by, reason, out),
-            Event::MediaQuiet { leg } => {
-                let is_known = self.legs.contains_key(&leg);
-                out.extend(is_known.then_some(Command::Probe { leg }));
-            }
+            Event::MediaQuiet { leg } => self.media_quiet(leg, out),
             Event::MediaDied { leg } => self.media_died(now, leg, out),
             Event::MediaClosed { leg, statistics } => self.media_closed(now, leg, statistics, out),
             Event::Recorded { call, note } => self.recorded(now, call, note, out),
             Event::OperatorsReplaced { operators, attendance } => {
-                self.operators = operators.iter().map(|o| (o.login.clone(), o.clone())).collect();
-                self.acd.set_operators(now, operators, &mut self.acts);
-                for (login, attendance) in attendance {
-                    self.acd.set_attendance(now, &login, attendance, &mut self.acts);
-                }
+                self.operators_replaced(now, operators, attendance);
             }
             Event::PhoneChanged { operator, state } => {
                 self.acd.set_phone(now, &operator, state, &mut self.acts);
             }
-            Event::TipsRemembered { heard } => {
-                heard.into_iter().for_each(|(caller, tip)| self.tips.remember(&caller, tip));
-            }
-            Event::VisitsRemembered { visits } => {
-                visits.into_iter().for_each(|visit| self.count(now, &CallFact::LeftLine(visit)));
-            }
+            Event::TipsRemembered { heard } => self.tips_remembered(heard),
+            Event::VisitsRemembered { visits } => self.visits_remembered(now, visits),
             Event::PromisesRemembered { promises, called } => {
-                self.with_ledger(now, |l, wall, acts| l.remember(wall, promises, called, acts));
+                self.promises_remembered(now, promises, called);
             }
-            Event::PromiseStored { promise } => {
-                self.with_ledger(now, |l, wall, acts| l.stored(wall, promise, acts));
-                self.may_speak_of(now, promise, out);
-            }
-            Event::PromiseRepeated { promise } => {
-                self.with_ledger(now, |l, wall, acts| l.repeated(wall, promise, acts));
-                self.may_speak_of(now, promise, out);
-            }
-            Event::AttemptStored { promise, number } => {
-                self.with_ledger(now, |l, wall, acts| {
-                    l.attempt_stored(wall, promise, number, acts);
-                });
-            }
-            Event::RatingStored { call } => {
-                self.with(call, now, out, |entry, out| entry.flow.on_deed_done(now, out));
-            }
-            Event::DoNotCallReplaced { list } => {
-                self.with_ledger(now, |l, wall, acts| l.set_do_not_call(wall, list, acts));
-            }
+            Event::PromiseStored { promise } => self.promise_stored(now, promise, out),
+            Event::PromiseRepeated { promise } => self.promise_repeated(now, promise, out),
+            Event::AttemptStored { promise, number } => self.attempt_stored(now, promise, number),
+            Event::RatingStored { call } => self.rating_stored(now, call, out),
+            Event::DoNotCallReplaced { list } => self.do_not_call_replaced(now, list),
             Event::ShopEvents { events } => {
                 events.into_iter().for_each(|event| self.shop_event(now, event, out));
             }
             Event::RobotSwitched { name, is_stopped } => {
-                self.with_ledger(now, |l, wall, acts| {
-                    l.switch_robot(wall, &name, is_stopped, acts);
-                });
+                self.robot_switched(now, &name, is_stopped);
             }
-            Event::TrunksChanged { .. } if self.is_draining => {}
             Event::TrunksChanged { calls_max, starts_per_second } => {
-                self.with_ledger(now, |l, wall, acts| {
-                    l.set_outbound(wall, calls_max, starts_per_second, acts);
-                });
+                self.trunks_changed(now, calls_max, starts_per_second);
             }
             Event::CalendarSet { calendar } => self.set_calendar(now, calendar),
-            Event::PlanReplaced { plan, catalogue } => {
-                self.plan = plan.clone();
-                self.catalogue = catalogue;
-                self.with_ledger(now, |l, wall, acts| l.set_plan(wall, plan, acts));
-            }
-            Event::DrainStarted => {
-                self.is_draining = true;
-                self.with_ledger(now, |l, wall, acts| l.set_outbound(wall, 0, 0, acts));
-            }
-            Event::DrainEnded => {
-                let (by, reason) = (EndedBy::Server, EndReason::Shutdown);
-                out.extend(self.legs.keys().map(|&leg| Command::Hangup { leg, by, reason }));
-            }
+            Event::PlanReplaced { plan, catalogue } => self.plan_replaced(now, plan, catalogue),
+            Event::DrainStarted => self.drain_started(now),
+            Event::DrainEnded => self.drain_ended(out),
         }
         self.settle(now, out);
         self.note_ends(out, from);
@@ -316,15 +252,6 @@ impl Hub {
                 self.keep_promise(now, act, out);
             }
         }
-    }
-
-    fn set_calendar(&mut self, now: Timestamp, calendar: Calendar) {
-        self.calendar = calendar;
-        self.calls.values_mut().for_each(|entry| entry.flow.set_calendar(calendar));
-        self.with_ledger(now, |ledger, wall, acts| {
-            ledger.set_rehearsal(calendar.is_rehearsal);
-            ledger.on_time(wall, acts);
-        });
     }
 
     /// Remembers why we hang up on a caller: the end that signalling reports then is ours; and who

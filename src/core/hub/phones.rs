@@ -10,6 +10,12 @@ use super::calls::refuse_overloaded;
 use super::legs::{Errand, Role};
 
 impl Hub {
+    /// Nothing is heard of a phone: it may be muted, or gone.
+    pub(super) fn media_quiet(&self, leg: LegId, out: &mut Vec<Command>) {
+        let is_known = self.legs.contains_key(&leg);
+        out.extend(is_known.then_some(Command::Probe { leg }));
+    }
+
     pub(super) fn no_room(&mut self, now: Timestamp, leg: LegId, out: &mut Vec<Command>) {
         match self.legs.get(&leg) {
             Some(&Role::Caller(call)) => {

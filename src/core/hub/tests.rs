@@ -13,7 +13,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::core::acd::OperatorState;
-use crate::core::event::{Destination, Dial, LampState, Monitoring, Refusal, TransferTarget};
+use crate::core::event::{
+    Destination, Dial, LampState, Monitoring, Offered, Refusal, TransferTarget,
+};
 use crate::core::{Command, Event, Hub};
 use crate::dialplan::plan::{
     AfterRing, Block, Dialled, Entry, Group, Piece, Plan, RecordRule, Script, Statement, Tips,
@@ -272,7 +274,7 @@ impl House {
     fn offer(&mut self, dialled: &str, caller: CallerId, account: Option<Login>) -> Caller {
         let caller_legs = Caller { call: CallId(self.id()), leg: LegId(self.id()) };
         let Caller { call, leg } = caller_legs;
-        self.tell(Event::CallOffered {
+        self.tell(Event::CallOffered(Box::new(Offered {
             call,
             leg,
             dialled: dialled.to_owned(),
@@ -282,7 +284,7 @@ impl House {
             is_near_phone: true,
             stranger: None,
             replaces: None,
-        });
+        })));
         caller_legs
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::dialplan::plan::{Block, Group, Script};
 use crate::domain::{CallId, EndReason, EndedBy, LegId, Login, Origin, PhoneNumber, Timestamp};
 
-use super::super::event::{Command, Destination, Dial, Refusal, TransferTarget};
+use super::super::event::{Command, Destination, Dial, Offered, Refusal, TransferTarget};
 use super::Hub;
-use super::calls::{Offered, Stay};
+use super::calls::Stay;
 use super::legs::{Desk, Errand, Receiver, Role};
 use super::line::{shown_number, transferred};
 use super::talk::Talk;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Happening, World};
 use crate::core::Event;
-use crate::core::event::{Destination, Dial};
+use crate::core::event::{Destination, Dial, Offered};
 use crate::dialplan::Plan;
 use crate::dialplan::plan::{Block, Dialled, Entry, Script, Statement};
 use crate::dialplan::scenario::{PlanTest, Presence, TestOperator};
@@ -73,7 +73,7 @@ impl World<'_> {
     fn another_calls(&mut self, dialled: String, id: u128) {
         let (call, leg) = (CallId(Uuid::from_u128(id)), LegId(Uuid::from_u128(id + 1)));
         let caller = CallerId::Anonymous;
-        self.tell(Event::CallOffered {
+        self.tell(Event::CallOffered(Box::new(Offered {
             call,
             leg,
             dialled,
@@ -83,7 +83,7 @@ impl World<'_> {
             is_near_phone: false,
             stranger: None,
             replaces: None,
-        });
+        })));
         self.tell(Event::Confirmed { leg });
         while self.ahead.first_key_value().is_some_and(|((at, _), _)| *at <= self.now) {
             self.others_go_on();
