@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::histogram::Histogram;
-use crate::process::thread_cpu;
+use crate::process::{self, thread_cpu};
 use crate::stamped::{self, Batch, Stamped, now_ns};
 
 /// Where the rig lives: an address of its own, so that its ports are nobody else's.
@@ -272,6 +272,9 @@ impl Hearing {
     }
 
     fn speak_to(&mut self, socket: usize, to: SocketAddrV4) {
+        if self.voices.is_empty() {
+            process::speak_in_time();
+        }
         let stream = &mut self.streams[usize::from(to.port())];
         if !std::mem::replace(&mut stream.is_spoken_to, true) {
             self.voices.push(Voice { socket, to, sequence: 0, last_ns: 0 });

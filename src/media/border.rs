@@ -50,7 +50,8 @@ pub enum MediaEvent {
         key: Key,
         source: KeySource,
     },
-    /// A play was sent to its end, or was cut after so many milliseconds (0: not yet begun).
+    /// A play was sent to its end, or was cut after so many milliseconds (0: not yet begun). When a
+    /// leg is closed, nothing is told of those that had not begun.
     PlayEnded {
         leg: LegId,
         play: PlayId,

@@ -349,12 +349,18 @@ impl Leg {
         self.told_quiet_us = None;
     }
 
-    /// Says goodbye, and what the stream looked like.
+    /// Says goodbye, and what the stream looked like. Of plays that had not begun nothing is told:
+    /// a leg that is closed needs nothing from them.
     pub fn close(&mut self, clock: &Clock, now_us: u64, outbox: &mut Outbox) {
         if self.session.is_some() {
             self.report(clock, now_us, true);
         }
-        self.stop_playing(outbox);
+        let leg = self.id;
+        self.playlist.cut(|play, sent_ms| {
+            if sent_ms > 0 {
+                outbox.push(MediaEvent::PlayEnded { leg, play, cut_after_ms: Some(sent_ms) });
+            }
+        });
         let statistics = RtpStatistics {
             packets_sent: self.sender.packets,
             packets_received: self.reception.received(),

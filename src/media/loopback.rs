@@ -563,6 +563,22 @@ fn closing_says_goodbye_by_rtcp_and_tells_what_the_stream_was_like() {
 }
 
 #[test]
+fn of_a_leg_that_is_closed_only_the_play_that_had_begun_is_told() {
+    let mut house = House::new(14_780);
+    let phone = house.call(|_| {});
+    house.play(phone.leg, 1, &["long"]);
+    (2..9).for_each(|play| house.play(phone.leg, play, &["short"]));
+    phone.hear_until_sound();
+    house.engine.handle().close(phone.leg);
+    let MediaEvent::PlayEnded { play, cut_after_ms: Some(heard_ms), .. } = house.event() else {
+        panic!("the play was not cut")
+    };
+    assert_eq!(play, PlayId(1));
+    assert!(heard_ms >= 20, "{heard_ms} ms");
+    assert!(matches!(house.event(), MediaEvent::Closed { leg, .. } if leg == phone.leg));
+}
+
+#[test]
 fn ports_that_ran_out_and_ports_in_use_are_told_apart() {
     let house = House::with(MediaSettings {
         ip: "127.0.0.1".parse().unwrap(),

@@ -31,10 +31,13 @@ use super::lag::Lag;
 use super::triage;
 use crate::config::Transport;
 
-/// So long each has its turn while there is more for it: commands, reading, handling what was read.
-/// By time and not by number: the messages of a call that is refused are many and cheap, and were
-/// the others served as few by few as those that begin calls, they would wait without end.
+/// So long commands, and then what was read, have their turn while there is more of them. By time
+/// and not by number: the messages of calls that are refused are many and cheap, and must not take
+/// the turns of those that begin calls.
 const TURN_MS: u64 = 4;
+/// So long a socket is read, which includes refusing what there is no time for. Longer than the
+/// turns of others: what is not read grows old in the system's buffer, and is sent again.
+const READING_MS: u64 = 12;
 /// A longer datagram does not wait while much waits: what waits must not fill the memory.
 const LONG: usize = 4 * 1024;
 /// How soon it is looked again whether the app has caught up.
@@ -121,6 +124,7 @@ impl Owner {
         }
         self.agent.watch_trunks(self.clock.now_ms());
         self.flush();
+        self.tell();
         let mut is_busy = false;
         loop {
             if is_busy {
@@ -183,6 +187,7 @@ impl Owner {
         let may_serve_more = self.serve();
         self.agent.tick(self.clock.now_ms());
         self.flush();
+        self.tell();
         self.tell_of_losses();
         may_read_more || may_serve_more
     }
@@ -191,7 +196,7 @@ impl Owner {
         let now_ms = self.clock.now_ms();
         self.agent.command(now_ms, first);
         let mut obeyed = 1;
-        while self.has_turn_since(now_ms)
+        while self.has_time(now_ms, TURN_MS)
             && let Ok(next) = self.commands.try_recv()
         {
             self.flush();
@@ -201,8 +206,8 @@ impl Owner {
         self.waiting.crowd.count(now_ms, obeyed);
     }
 
-    fn has_turn_since(&self, began_ms: u64) -> bool {
-        self.clock.now_ms() < began_ms + TURN_MS
+    fn has_time(&self, began_ms: u64, turn_ms: u64) -> bool {
+        self.clock.now_ms() < began_ms + turn_ms
     }
 
     fn locate(&mut self, trunk: usize, servers: Vec<Server>) {
@@ -214,7 +219,7 @@ impl Owner {
     /// Nothing new is given to an app that has not yet heard of what came before.
     fn is_app_ready(&mut self, now_ms: u64) -> bool {
         let in_channel = self.events.max_capacity() - self.events.capacity();
-        let waiting = in_channel + self.waiting.untold.len();
+        let waiting = in_channel + self.waiting.untold.len() + self.agent.outbox().events.len();
         self.waiting.lag.has_room(now_ms, waiting)
     }
 
@@ -225,7 +230,7 @@ impl Owner {
         for socket in 0..self.datagrams.len() {
             let began_ms = self.clock.now_ms();
             may_be_more |= loop {
-                if !self.has_turn_since(began_ms) {
+                if !self.has_time(began_ms, READING_MS) {
                     break true;
                 }
                 let Some((remote, bytes)) = self.datagrams[socket].read() else { break false };
@@ -245,7 +250,7 @@ impl Owner {
     fn take_in_all(&mut self, first: Inbound) {
         let now_ms = self.clock.now_ms();
         self.take_in(now_ms, first);
-        while self.has_turn_since(now_ms)
+        while self.has_time(now_ms, TURN_MS)
             && let Ok(next) = self.inbound.try_recv()
         {
             self.take_in(now_ms, next);
@@ -288,7 +293,7 @@ impl Owner {
     fn serve(&mut self) -> bool {
         let now_ms = self.clock.now_ms();
         let (mut served, mut may_be_more) = (0, true);
-        while may_be_more && self.has_turn_since(now_ms) {
+        while may_be_more && self.has_time(now_ms, TURN_MS) {
             let may_tell = self.waiting.untold.len() < self.events_max;
             may_be_more = may_tell && self.serve_one(now_ms);
             // At once: what comes next may be the end of the connection that waits for this answer.
@@ -338,7 +343,7 @@ impl Owner {
         self.flush();
     }
 
-    /// Sends and tells all that the agent has put into its outbox.
+    /// Sends all that the agent has put into its outbox.
     fn flush(&mut self) {
         if let Some(views) = self.agent.take_trunk_views() {
             self.views.send_replace(views);
@@ -368,12 +373,15 @@ impl Owner {
             lost.extend(self.carriers.send(flow, bytes).err());
         }
         self.responses.count_refused(std::mem::take(&mut outbox.refused));
-        if outbox.events.is_empty() {
-            return lost;
-        }
+        lost
+    }
+
+    /// Tells the app what the agent has put into its outbox: of a turn all together, so that the app
+    /// wakes up once.
+    fn tell(&mut self) {
         let now_ms = self.clock.now_ms();
         let untold = &mut self.waiting.untold;
-        for event in outbox.events.drain(..) {
+        for event in self.agent.outbox().events.drain(..) {
             self.waiting.lag.gave(now_ms);
             // Order matters: nothing overtakes what still waits.
             if !untold.is_empty() {
@@ -383,7 +391,6 @@ impl Owner {
                 untold.push_back(event);
             }
         }
-        lost
     }
 
     /// One line in a second at most, however bad it is.
@@ -401,6 +408,7 @@ impl Owner {
     async fn close(mut self) {
         self.agent.hang_up_all(self.clock.now_ms());
         self.flush();
+        self.tell();
         for event in self.waiting.untold {
             // An app that is going down itself may read no more.
             let told = self.events.send_timeout(event, Duration::from_secs(1)).await;
