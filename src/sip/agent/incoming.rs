@@ -14,8 +14,7 @@ use crate::domain::LegId;
 impl Agent {
     /// A request came on `flow`; its answers go out on `back`.
     pub(super) fn request(&mut self, now_ms: u64, flow: Flow, back: Flow, request: Request) {
-        let key = transaction::key(&request, &transaction::method_of(&request));
-        let key = self.tokens.digest(&key);
+        let key = self.key_of(flow, &request);
         let known = self.by_key.get(&key).copied();
         if request.method.is(KnownMethod::Ack) {
             if let Some(id) = known {
@@ -25,9 +24,7 @@ impl Agent {
             return;
         }
         if let Some(id) = known {
-            if let Some(server) = self.servers.get_mut(&id)
-                && is_same_peer(server.flow, back)
-            {
+            if let Some(server) = self.servers.get_mut(&id) {
                 // The answer goes where the question came from this time.
                 server.flow = back;
             }
@@ -51,12 +48,17 @@ impl Agent {
             return self.receive(now_ms, flow, parsed);
         };
         let back = flow.back(request.stamp_via(flow.remote));
-        let key = transaction::key(&request, &transaction::method_of(&request));
-        let is_repeated = self.by_key.contains_key(&self.tokens.digest(&key));
+        let is_repeated = self.by_key.contains_key(&self.key_of(flow, &request));
         if is_repeated || !begins_something(&request) {
             return self.request(now_ms, flow, back, request);
         }
         self.refuse_for_now(back, &request);
+    }
+
+    /// By which the transaction of a request is found.
+    fn key_of(&self, flow: Flow, request: &Request) -> Digest {
+        let method = transaction::method_of(request);
+        self.tokens.digest(&transaction::key(request, &method, flow.remote.ip()))
     }
 
     /// Whether one more transaction, and one more call if this begins one, may be taken on.
@@ -247,11 +249,12 @@ impl Agent {
         response.with(HeaderName::RetryAfter, seconds)
     }
 
-    /// RFC 3261 §9.2. It comes the way of its INVITE, hop by hop.
+    /// RFC 3261 §9.2. It comes the way of its INVITE, hop by hop: from its address.
     fn cancel(&mut self, now_ms: u64, id: u64, flow: Flow, request: &Request) {
-        let key = self.tokens.digest(&transaction::key(request, &KnownMethod::Invite.into()));
-        let invite = self.by_key.get(&key).and_then(|invite| self.servers.get(invite));
-        let Some(invite) = invite.filter(|invite| is_same_peer(invite.flow, flow)) else {
+        let invite = KnownMethod::Invite.into();
+        let key = transaction::key(request, &invite, flow.remote.ip());
+        let invite = self.by_key.get(&self.tokens.digest(&key));
+        let Some(invite) = invite.and_then(|invite| self.servers.get(invite)) else {
             return self.refuse_plainly(now_ms, id, request, Status::NO_SUCH_CALL);
         };
         let leg = invite.leg;
@@ -266,11 +269,6 @@ impl Agent {
             self.caller_gave_up(now_ms, leg);
         }
     }
-}
-
-/// Whether two messages of one transaction came from one address: the ports may differ.
-fn is_same_peer(one: Flow, other: Flow) -> bool {
-    one.remote.ip().to_canonical() == other.remote.ip().to_canonical()
 }
 
 /// Whether a request is of a dialog that is there already, as its sender says.

@@ -9,6 +9,8 @@
 pub mod client;
 pub mod server;
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use super::message::{HeaderName, KnownMethod, Method, Request};
@@ -30,8 +32,10 @@ pub enum Step<Timer> {
 /// What makes a request belong to a server transaction: the branch, the sent-by and the method
 /// (RFC 3261 §17.2.3), and also Call-ID, From tag and CSeq, so that neither a client with careless
 /// branches nor a guessed CANCEL meets a stranger's call. Without a unique branch the whole Via
-/// and the Request-URI take its place (RFC 2543).
-pub fn key(request: &Request, method: &Method) -> String {
+/// and the Request-URI take its place (RFC 2543). And the address that it came from: who has
+/// overheard a request, or sends the same from a second address, has a transaction of his own, and
+/// its answers go to him. The port may change (NAT).
+pub fn key(request: &Request, method: &Method, source: IpAddr) -> String {
     let headers = &request.headers;
     let via = headers.via().ok();
     let branch = via.as_ref().and_then(|via| via.unique_branch());
@@ -50,6 +54,8 @@ pub fn key(request: &Request, method: &Method) -> String {
     }
     key.push('\n');
     key.push_str(method.as_str());
+    key.push('\n');
+    key.push_str(&source.to_canonical().to_string());
     key.push('\n');
     key.push_str(&call_of(request));
     key

@@ -86,14 +86,20 @@ fn a_phone_that_has_registered_elsewhere_takes_its_call_along() {
 }
 
 #[test]
-fn a_stranger_cancels_nothing_and_gets_no_answers() {
+fn a_stranger_cancels_nothing_and_gets_no_answers_to_others() {
     let mut scene = Scene::new();
     scene.invite("");
     let cancel = scene.request("CANCEL", 1, "", "").replace("1-CANCEL", "1-INVITE");
     assert_eq!(scene.code_from(STRANGER, &cancel), 481);
+    let caller = scene.leg;
     let repeated = scene.request("INVITE", 1, "Content-Type: application/sdp\r\n", OFFER);
-    scene.send_from(STRANGER, &repeated);
-    assert_eq!(scene.events(), []);
+    let repeater = "203.0.113.67:5060";
+    scene.send_from(repeater, &repeated);
+    scene.take_offer();
+    assert_ne!(scene.leg, caller, "it is a call of his own");
+    assert_eq!(scene.code_from(repeater, &cancel), 200);
+    assert_eq!(ended(&scene.events()), Some((EndedBy::Caller, EndReason::Cancelled)));
+    scene.leg = caller;
     let answered = scene.answer();
     assert_eq!(codes(&answered), [200]);
     let sent: Vec<(Flow, String)> = {
@@ -102,7 +108,10 @@ fn a_stranger_cancels_nothing_and_gets_no_answers() {
         let packets = scene.agent.outbox().packets.drain(..);
         packets.map(|(flow, bytes)| (flow, String::from_utf8_lossy(&bytes).into_owned())).collect()
     };
-    assert!(!sent.is_empty() && sent.iter().all(|(flow, _)| flow.remote.ip().is_loopback()));
+    let to_caller = |(flow, text): &(Flow, String)| {
+        flow.remote.ip().is_loopback() == text.starts_with("SIP/2.0 200")
+    };
+    assert!(!sent.is_empty() && sent.iter().all(to_caller), "{sent:?}");
 }
 
 #[test]
