@@ -134,19 +134,12 @@ impl Server {
         };
         let numbers = loaded.plan.numbers.keys().map(ToString::to_string).collect();
         let lacks_trunk = config.trunks.is_empty() && loaded.plan.calls_customers();
-        let seed = rand::random();
-        let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, seed);
+        let hub = Hub::new(loaded.plan, loaded.catalogue, config.sip.region, rand::random());
         let inputs = Inputs { sip, media, control: controls, stored, questions };
         let event_loop = tokio::spawn(EventLoop::run(hub, clock, inputs, outputs));
         tokio::spawn(recordings::delete_daily(config.recordings.clone(), clock, control.clone()));
         tokio::spawn(watcher.run(control.clone()));
-        let write = crm_traffic::write;
-        tokio::spawn(write(store.clone(), crm.clone(), wall, promises.clone(), control.clone()));
-        if let Some(sql) = config.crm.sql.as_ref().filter(|sql| sql.events.is_some()) {
-            let how = (sql.events_every.duration(), config.sip.region);
-            let poll = crm_traffic::poll_events;
-            tokio::spawn(poll(store.clone(), crm, wall, how, promises.clone(), control.clone()));
-        }
+        keep_up_with_crm(&config, &store, crm, wall, &promises, &control);
         if rehearsal.is_none() {
             tokio::spawn(calendar::watch_wall_clock(clock, control.clone()));
         }
@@ -323,6 +316,24 @@ fn open_crm(config: &Config, store: &Store) -> anyhow::Result<Arc<dyn Crm>> {
         }
     };
     Ok(Arc::new(Guarded::new(crm, guards)))
+}
+
+/// Writes into the shop's CRM what it should know, and asks it what is new.
+fn keep_up_with_crm(
+    config: &Config,
+    store: &Store,
+    crm: Arc<dyn Crm>,
+    wall: Wall,
+    promises: &Promises,
+    control: &mpsc::Sender<Event>,
+) {
+    let write = crm_traffic::write;
+    tokio::spawn(write(store.clone(), crm.clone(), wall, promises.clone(), control.clone()));
+    if let Some(sql) = config.crm.sql.as_ref().filter(|sql| sql.events.is_some()) {
+        let how = (sql.events_every.duration(), config.sip.region);
+        let poll = crm_traffic::poll_events;
+        tokio::spawn(poll(store.clone(), crm, wall, how, promises.clone(), control.clone()));
+    }
 }
 
 fn media_settings(config: &Config) -> MediaSettings {

@@ -106,7 +106,8 @@ pub struct Tls {
 pub struct Limits {
     /// Calls at the same time.
     pub calls: u32,
-    /// New calls in a second, from everybody together.
+    /// New calls in a second, from everybody together; evenly: an eighth of them, or a hundred, may come at
+    /// once.
     pub calls_per_second: u32,
     /// New calls in a second from one address. Trusted addresses, and this machine
     /// itself, have only the limit above.

@@ -42,7 +42,7 @@ pub struct Limits {
     pub transactions_max: usize,
     /// Calls at once; 20,000.
     pub legs_max: usize,
-    /// New calls in a second, from all sources; 5,000.
+    /// New calls in a second, from all sources, evenly spread; 5,000.
     pub invites_per_second_max: u32,
     /// New calls in a second from one source that is neither trusted nor this machine; 200.
     pub invites_per_second_per_source_max: u32,

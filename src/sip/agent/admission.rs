@@ -24,13 +24,45 @@ impl Peer {
     }
 }
 
-/// Counts the new calls of the current second, and those whose ACK has not come yet.
+/// The part of the calls of a second that may come at once.
+const BURST_PART: u32 = 8;
+/// So many may always come at once: a busy hotline's lines ring together, too.
+const BURST_MIN: u32 = 100;
+
+/// Counts new calls, and those whose ACK has not come yet.
 #[derive(Debug, Default)]
 pub struct Admission {
+    all: Bucket,
     second: u64,
-    all: u32,
     per_source: BTreeMap<IpAddr, u32>,
     half_open: HalfOpenCalls,
+}
+
+/// All calls, evenly spread: if a flood had its whole share at the beginning of a second, those calls
+/// would wait for each other until it is too late for them, and the rest of the second would bring
+/// refusals alone. A leaky bucket.
+#[derive(Debug, Default)]
+struct Bucket {
+    looked_ms: u64,
+    /// Thousandths of calls.
+    level: u64,
+}
+
+impl Bucket {
+    const CALL: u64 = 1_000;
+
+    /// Whether one more has room now.
+    fn has_room(&mut self, now_ms: u64, per_second: u32) -> bool {
+        let holds = (per_second / BURST_PART).max(per_second.min(BURST_MIN));
+        let leaked = now_ms.saturating_sub(self.looked_ms).saturating_mul(per_second.into());
+        self.level = self.level.saturating_sub(leaked);
+        self.looked_ms = self.looked_ms.max(now_ms);
+        self.level + Self::CALL <= u64::from(holds) * Self::CALL
+    }
+
+    fn add(&mut self) {
+        self.level += Self::CALL;
+    }
 }
 
 /// A call of a stranger without its ACK is counted for as long as this is kept.
@@ -71,10 +103,10 @@ impl Admission {
     pub fn admits(&mut self, now_ms: u64, peer: Peer, limits: &Limits) -> bool {
         let second = now_ms / 1000;
         if second != self.second {
-            (self.second, self.all) = (second, 0);
+            self.second = second;
             self.per_source.clear();
         }
-        if self.all >= limits.invites_per_second_max {
+        if !self.all.has_room(now_ms, limits.invites_per_second_max) {
             return false;
         }
         if let Peer::Stranger(source) = peer {
@@ -93,7 +125,7 @@ impl Admission {
             }
             *count += 1;
         }
-        self.all += 1;
+        self.all.add();
         true
     }
 
@@ -128,6 +160,20 @@ mod tests {
         assert!(admits(50, Peer::Exempt) && admits(60, Peer::Exempt));
         assert!(!admits(70, OTHER), "all five are taken");
         assert!(admits(1_000, FLOODER), "the next second is new");
+    }
+
+    #[test]
+    fn a_flood_is_let_in_evenly() {
+        let limits = Limits { invites_per_second_max: 4_000, ..Limits::default() };
+        let mut admission = Admission::default();
+        // Ten in each millisecond; counted in tenths of a second.
+        let mut admitted = [0; 20];
+        for now_ms in 5_000..7_000 {
+            let came = (0..10).filter(|_| admission.admits(now_ms, Peer::Exempt, &limits));
+            admitted[(now_ms as usize - 5_000) / 100] += came.count();
+        }
+        assert_eq!(admitted[0], 500 + 400 - 4, "what may come at once, and what follows");
+        assert!(admitted[1..].iter().all(|calls| (399..=401).contains(calls)), "{admitted:?}");
     }
 
     #[test]

@@ -180,3 +180,30 @@ async fn a_draining_stack_refuses_new_calls_only() {
     assert_eq!(stack.handle().losses(), Losses { refused: 1, dropped: 0 });
     stack.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_can_not_even_wait_is_dropped_and_counted() {
+    let (stack, _events) = start(Limits { waiting_max: 8, ..Limits::default() }, 8).await;
+    let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let here = phone.local_addr().unwrap();
+    // The stack runs on this thread, and reads none before all were sent.
+    for number in 0..20 {
+        let question = request("OPTIONS", number, here).replace("/TCP x", &format!("/UDP {here}"));
+        phone.send_to(question.as_bytes(), stack.bound()[0].address).unwrap();
+    }
+    phone.set_nonblocking(true).unwrap();
+    let phone = tokio::net::UdpSocket::from_std(phone).unwrap();
+    let answers = async {
+        let mut buffer = [0; 1500];
+        for number in 0..2 {
+            let length = phone.recv(&mut buffer).await.unwrap();
+            let answer = String::from_utf8_lossy(&buffer[..length]);
+            assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+            assert!(answer.contains(&format!("Call-ID: c{number}\r\n")), "{answer}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), answers).await.unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!(stack.handle().losses(), Losses { refused: 0, dropped: 18 });
+    stack.shutdown().await;
+}

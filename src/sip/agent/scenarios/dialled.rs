@@ -483,3 +483,17 @@ fn a_shutdown_cancels_what_rings() {
     assert_eq!(starts(&scene.sent()), [format!("CANCEL {ANNA}")]);
     assert_eq!(scene.events(), unanswered(scene.leg(), RingOutcome::Withdrawn));
 }
+
+#[test]
+fn a_call_for_which_there_is_no_room_is_not_dialled() {
+    let limits = Limits { legs_max: 1, ..Limits::default() };
+    let mut scene = Scene::with(SipSettings { limits, ..SipSettings::default() });
+    register(&mut scene, ANNA);
+    scene.invite("");
+    let dial = dial(&mut scene);
+    let leg = dial.leg;
+    assert_eq!(scene.tell(SipCommand::Dial(Box::new(dial))), [""; 0]);
+    let outcome = RingOutcome::Failed;
+    assert_eq!(scene.events(), [SipEvent::Unanswered { leg, outcome }]);
+    assert_eq!(scene.agent.load().0, 1);
+}
