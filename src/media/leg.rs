@@ -127,7 +127,7 @@ impl Leg {
             session.ptime_ms = 20;
         }
         let first = self.session.is_none();
-        let moved = self.far.negotiate(session.remote_rtp);
+        let moved = self.far.negotiate(session.remote_rtp, now_us);
         let recoded = self.session.as_ref().is_some_and(|before| before.codec != session.codec);
         if moved {
             self.events = EventReceiver::default();
@@ -136,7 +136,7 @@ impl Leg {
             self.sender.begin_talkspurt();
         }
         let rtcp = if session.rtcp_mux { session.remote_rtp } else { session.remote_rtcp };
-        self.far_rtcp.negotiate(rtcp);
+        self.far_rtcp.negotiate(rtcp, now_us);
         self.tones = match session.telephone_event {
             Some(_) => None,
             None => Some(self.tones.take().unwrap_or_default()),
@@ -194,7 +194,7 @@ impl Leg {
         }
         header.copy_from_slice(&self.sender.next_header(samples, now_us));
         // A packet that the system would not take is lost like any other: the stream goes on.
-        if burst.send(&self.sockets, target, length) {
+        if self.far.may_send(now_us) && burst.send(&self.sockets, target, length) {
             self.sender.sent(samples as usize);
         }
     }
@@ -215,7 +215,7 @@ impl Leg {
         let Some(length) = self.relay.pass(speech, session, &mut self.sender, now_us, room) else {
             return;
         };
-        if burst.send(&self.sockets, target, length) {
+        if self.far.may_send(now_us) && burst.send(&self.sockets, target, length) {
             self.sender.sent(length - HEADER_BYTES);
         }
     }
@@ -315,6 +315,7 @@ impl Leg {
             self.refused += 1;
             return;
         }
+        self.far.is_heard();
         self.note_heard(now_us);
         if let Some(ntp) = heard.sender_report_ntp {
             self.sender_report = Some(((ntp >> 16) as u32, now_us));

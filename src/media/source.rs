@@ -13,6 +13,8 @@ const PACKET_MIN_US: u64 = 8_000;
 const TOGETHER_MAX: u64 = 8;
 /// So many packets may be missing where a row goes on.
 const MISSING_MAX: u16 = 10;
+/// How long packets go to an address of which nobody has ever heard anything but its name.
+const UNHEARD_US: u64 = 5_000_000;
 
 /// The far end of one stream.
 ///
@@ -28,11 +30,17 @@ const MISSING_MAX: u16 = 10;
 /// Either is believed until the negotiated address is heard after all. Nobody else is ever heard,
 /// and nothing is ever sent to anybody else: who sends to a port gets no audio for it ("RTP bleed",
 /// CVE-2017-14099). A new negotiated address opens the lock again.
+///
+/// Nor does anybody get us to flood whom he likes by naming him: to a negotiated address that is not
+/// the one of the signalling, packets go for [`UNHEARD_US`], and then only if something was heard.
+/// Signalling from this machine, where it is a proxy's, may name whom it likes.
 #[derive(Debug)]
 pub(super) struct Source {
     signalling: IpAddr,
     negotiated: Option<SocketAddr>,
     lock: Lock,
+    /// From then on nothing is sent.
+    until_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +101,12 @@ impl Row {
 
 impl Source {
     pub fn new(signalling: IpAddr) -> Self {
-        Self { signalling: signalling.to_canonical(), negotiated: None, lock: Lock::Open }
+        Self {
+            signalling: signalling.to_canonical(),
+            negotiated: None,
+            lock: Lock::Open,
+            until_us: 0,
+        }
     }
 
     /// Takes over where the signalling comes from, if that is not known yet: a phone that was
@@ -101,23 +114,50 @@ impl Source {
     pub fn signalled_from(&mut self, signalling: IpAddr) {
         if self.signalling.is_unspecified() {
             self.signalling = signalling.to_canonical();
+            if self.negotiated.is_some_and(|peer| self.vouches_for(peer)) {
+                self.is_heard();
+            }
         }
     }
 
     /// Takes over a negotiated address; says whether it was news. Port 0 and unspecified addresses
     /// (hold by RFC 2543) say nothing new about the peer.
-    pub fn negotiate(&mut self, remote: SocketAddr) -> bool {
+    pub fn negotiate(&mut self, remote: SocketAddr, now_us: u64) -> bool {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         if (is_nowhere(remote) && self.negotiated.is_some()) || self.negotiated == Some(remote) {
             return false;
         }
         self.negotiated = Some(remote);
         self.lock = Lock::Open;
+        self.until_us =
+            if self.vouches_for(remote) { u64::MAX } else { now_us.saturating_add(UNHEARD_US) };
         true
+    }
+
+    fn vouches_for(&self, negotiated: SocketAddr) -> bool {
+        self.signalling == negotiated.ip() || self.signalling.is_loopback()
+    }
+
+    /// The peer was heard, here or by its reports.
+    pub fn is_heard(&mut self) {
+        self.until_us = u64::MAX;
+    }
+
+    /// Whether packets still go to [`Source::target`].
+    pub fn may_send(&self, now_us: u64) -> bool {
+        now_us < self.until_us
     }
 
     /// Whether a packet from there is heard. Only one with `evidence` locks.
     pub fn admits(&mut self, source: SocketAddr, evidence: Evidence, now_us: u64) -> bool {
+        let is_admitted = self.is_peer(source, evidence, now_us);
+        if is_admitted {
+            self.is_heard();
+        }
+        is_admitted
+    }
+
+    fn is_peer(&mut self, source: SocketAddr, evidence: Evidence, now_us: u64) -> bool {
         match self.lock {
             Lock::Certain(peer) => return peer == source,
             Lock::Believed(peer) if peer == source => return true,
@@ -217,7 +257,7 @@ mod tests {
 
     fn source(signalling: &str, negotiated: &str) -> Source {
         let mut source = Source::new(signalling.parse().unwrap());
-        source.negotiate(at(negotiated));
+        source.negotiate(at(negotiated), 0);
         source
     }
 
@@ -338,10 +378,10 @@ mod tests {
     fn only_a_new_address_opens_the_lock() {
         let mut source = source("192.0.2.1", "192.0.2.1:4000");
         assert!(hears(&mut source, "192.0.2.1:5555", LONG));
-        assert!(!source.negotiate(at("192.0.2.1:4000")));
-        assert!(!source.negotiate(at("0.0.0.0:4000"))); // hold by RFC 2543
+        assert!(!source.negotiate(at("192.0.2.1:4000"), 0));
+        assert!(!source.negotiate(at("0.0.0.0:4000"), 0)); // hold by RFC 2543
         assert_eq!(source.target(), Some(at("192.0.2.1:5555")));
-        assert!(source.negotiate(at("192.0.2.8:6000")));
+        assert!(source.negotiate(at("192.0.2.8:6000"), 0));
         assert_eq!(source.target(), Some(at("192.0.2.8:6000")));
         assert!(hears(&mut source, "192.0.2.8:6000", 1));
         assert!(!hears(&mut source, "192.0.2.1:5555", LONG));
@@ -351,5 +391,33 @@ mod tests {
     fn nothing_is_sent_to_nowhere() {
         assert_eq!(source("192.0.2.1", "0.0.0.0:4000").target(), None);
         assert_eq!(source("192.0.2.1", "192.0.2.1:0").target(), None);
+    }
+
+    #[test]
+    fn nobody_is_flooded_because_somebody_else_has_named_him() {
+        let mut victim = source("203.0.113.9", "192.0.2.1:4000");
+        assert!(victim.may_send(UNHEARD_US - 1) && !victim.may_send(UNHEARD_US));
+        assert!(!hears(&mut victim, "198.51.100.1:4000", LONG) && !victim.may_send(UNHEARD_US));
+        assert!(hears(&mut victim, "192.0.2.1:4000", 1), "it was the caller's own");
+        assert!(victim.may_send(u64::MAX - 1));
+        assert!(victim.negotiate(at("192.0.2.2:4000"), 2 * UNHEARD_US));
+        assert!(victim.may_send(3 * UNHEARD_US - 1) && !victim.may_send(3 * UNHEARD_US));
+        victim.is_heard();
+        assert!(victim.may_send(3 * UNHEARD_US), "its reports are a sign of life, too");
+    }
+
+    #[test]
+    fn who_names_the_address_that_he_calls_from_may_keep_silent() {
+        for (signalling, negotiated) in [
+            ("192.0.2.1", "192.0.2.1:4000"),
+            ("::ffff:192.0.2.1", "192.0.2.1:4000"),
+            ("127.0.0.1", "192.0.2.1:4000"),
+        ] {
+            assert!(source(signalling, negotiated).may_send(u64::MAX - 1), "{signalling}");
+        }
+        let mut dialled = source("0.0.0.0", "192.0.2.1:4000");
+        assert!(!dialled.may_send(UNHEARD_US));
+        dialled.signalled_from("192.0.2.1".parse().unwrap());
+        assert!(dialled.may_send(UNHEARD_US));
     }
 }
