@@ -443,3 +443,74 @@ fn content(packet: &Incoming<'_>, session: &MediaSession) -> Option<Content> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket as Ear;
+
+    use tokio::sync::mpsc;
+    use uuid::Uuid;
+
+    use super::super::packet::OutgoingHeader;
+    use super::*;
+    use crate::domain::Codec;
+
+    const FRAME_US: u64 = 20_000;
+
+    /// A leg whose caller names this ear, and calls from elsewhere.
+    fn leg_towards(ear: SocketAddr) -> Leg {
+        let bind = || UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let sockets = Sockets { rtp: bind(), rtcp: bind(), local: None };
+        let signalling = "203.0.113.9".parse().unwrap();
+        let mut leg =
+            Leg::new(OpenLeg { id: LegId(Uuid::nil()), signalling, sockets, port: 20_000 });
+        let session = MediaSession {
+            codec: Codec::Pcma,
+            send_payload_type: 8,
+            receive_payload_type: 8,
+            telephone_event: None,
+            ptime_ms: 20,
+            remote_rtp: ear,
+            remote_rtcp: ear,
+            rtcp_mux: false,
+            direction: Direction::SendRecv,
+        };
+        leg.agree(session, 0);
+        leg
+    }
+
+    #[test]
+    fn a_third_machine_that_keeps_silent_is_left_alone() {
+        let ear = Ear::bind("127.0.0.1:0").unwrap();
+        ear.set_nonblocking(true).unwrap();
+        let address = ear.local_addr().unwrap();
+        let mut leg = leg_towards(address);
+        let (sender, _events) = mpsc::channel(8);
+        let (mut outbox, mut burst) = (Outbox::new(sender), Burst::new(false));
+        let arrived = || std::iter::from_fn(|| ear.recv(&mut [0; 200]).ok()).count();
+
+        let mut played = 0;
+        for frame in 0..1_000 {
+            leg.send_frame(frame * FRAME_US, &mut burst, &mut outbox);
+            played += arrived();
+        }
+        assert_eq!(played, 250, "five seconds of it");
+        let audio = [0xD5; 160];
+        let speech = Speech {
+            content: Content::Audio(Codec::Pcma),
+            order: Order::Next { lost: 0 },
+            marker: false,
+            sequence: 1,
+            timestamp: 160,
+            payload: &audio,
+        };
+        leg.hear(Voice::Partner, &speech, 1_000 * FRAME_US, &mut burst);
+        assert_eq!(arrived(), 0, "nor what an operator says");
+
+        let packet = [&OutgoingHeader::new(8, 7).bytes(false, 1, 160)[..], &audio].concat();
+        leg.on_datagram(address, &packet, 1_001 * FRAME_US, &mut outbox);
+        leg.send_frame(1_002 * FRAME_US, &mut burst, &mut outbox);
+        leg.hear(Voice::Partner, &Speech { sequence: 2, ..speech }, 1_003 * FRAME_US, &mut burst);
+        assert_eq!(arrived(), 2, "it was the caller's own");
+    }
+}
