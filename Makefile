@@ -25,6 +25,7 @@ test: tools
 	cargo clippy --all-targets -- -D warnings
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --no-fail-fast --test-threads $$(( $$(nproc) + 1 )); else cargo test --no-fail-fast --lib --bins --tests; fi
 	cargo test --doc
+	cargo test --quiet --bench acd --bench day --bench parts # each once, so that none rots
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
 
 # Prints a line each minute, and at the end what grew.

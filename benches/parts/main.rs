@@ -32,6 +32,8 @@ number "100" { say "greeting"; go "main" }
 menu "main" {
     say "menu-points" "menu-order" "menu-operator"
     key "1" { say "callback-30"; hangup }
+    key "2" { say "callback-30"; hangup }
+    key "0" { say "callback-30"; hangup }
     silence { repeat }
     wrong { repeat }
 }
