@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 
 use super::super::transport::{Flow, Link};
 
@@ -33,7 +34,14 @@ impl Guests {
 
     pub fn came(&mut self, now_ms: u64, flow: Flow) {
         let source = flow.remote.ip().to_canonical();
-        self.links.insert(flow.link, Guest { source, heard_ms: now_ms });
+        let after = self.links.range((Bound::Excluded(flow.link), Bound::Unbounded)).next();
+        let heard_ms = match (flow.link, after) {
+            // We were told late: others who came after it were here before. (How long TLS takes to agree
+            // is the peer's affair.)
+            (Link::Tcp(_), Some((Link::Tcp(_), after))) => now_ms.min(after.heard_ms),
+            _ => now_ms,
+        };
+        self.links.insert(flow.link, Guest { source, heard_ms });
         *self.sources.entry(source).or_default() += 1;
     }
 
@@ -143,5 +151,15 @@ mod tests {
         assert_eq!(guests.leavers(&BTreeSet::new()), tcp([0, 1]));
         // Phones behind one address are many, and in use.
         assert_eq!(guests.leavers(&tcp(0..16).into_iter().collect()), []);
+    }
+
+    #[test]
+    fn the_oldest_goes_in_whatever_order_they_are_told_of() {
+        let mut guests = Guests::new(8);
+        for (now_ms, number) in [(10, 3), (11, 1), (12, 2)] {
+            came(&mut guests, now_ms, number, 1);
+        }
+        guests.heard(13, Link::Tcp(1));
+        assert_eq!(guests.leavers(&BTreeSet::new()), [Link::Tcp(2)]);
     }
 }

@@ -110,11 +110,24 @@ pub async fn accept(listener: TcpListener, certificate: Option<Certificate>, sha
             tracing::warn!(%remote, "too many connections; one more was refused");
             continue;
         };
+        let Ok(local) = stream.local_addr() else { continue };
+        let _ = stream.set_nodelay(true);
+        // In the order in which they came, in which their tasks need not begin: when there are too many,
+        // the oldest of those that are equally silent goes.
+        let number = shared.next_number();
         let (certificate, shared) = (certificate.clone(), shared.clone());
         connections.spawn(async move {
             match certificate {
-                Some(certificate) => certificate.serve(stream, remote, shared).await,
-                None => serve_plain(stream, remote, shared).await,
+                Some(certificate) => {
+                    let flow = Flow { link: Link::Tls(number), remote, local };
+                    certificate.serve(stream, flow, shared).await;
+                }
+                None => {
+                    let flow = Flow { link: Link::Tcp(number), remote, local };
+                    let (read, write) = stream.into_split();
+                    let (_, unwritten) = outgoing(&shared.limits);
+                    serve(read, write, flow, unwritten, shared).await;
+                }
             }
             drop(place);
         });
@@ -172,15 +185,6 @@ pub async fn dial(flow: Flow, unwritten: Unwritten, peer: Option<TlsPeer>, share
             let _ = shared.inbound.send(Inbound::Closed { flow }).await;
         }
     }
-}
-
-async fn serve_plain(stream: TcpStream, remote: SocketAddr, shared: Shared) {
-    let Ok(local) = stream.local_addr() else { return };
-    let _ = stream.set_nodelay(true);
-    let flow = Flow { link: Link::Tcp(shared.next_number()), remote, local };
-    let (read, write) = stream.into_split();
-    let (_, unwritten) = outgoing(&shared.limits);
-    serve(read, write, flow, unwritten, shared).await;
 }
 
 /// Serves one connection until it ends.

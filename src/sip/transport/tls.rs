@@ -3,7 +3,6 @@
 //! for the name in the settings.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,8 +16,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig, crypto::ring};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::Flow;
 use super::tcp::{Shared, outgoing, serve};
-use super::{Flow, Link};
 use crate::config::Tls;
 
 /// How often it is looked whether the files have changed.
@@ -95,12 +94,10 @@ impl Certificate {
 
     /// Agrees on keys with a peer and serves it. A peer that takes too long for it is dropped, or takes
     /// a place that others need.
-    pub async fn serve(self, stream: TcpStream, remote: SocketAddr, shared: Shared) {
-        let Ok(local) = stream.local_addr() else { return };
-        let _ = stream.set_nodelay(true);
+    pub async fn serve(self, stream: TcpStream, flow: Flow, shared: Shared) {
         let acceptor = TlsAcceptor::from(self.current.load_full());
         let patience = Duration::from_millis(shared.limits.half_message_ms);
-        let handshake = shared.handshakes.begin(remote.ip());
+        let handshake = shared.handshakes.begin(flow.remote.ip());
         let accepted = tokio::select! {
             accepted = timeout(patience, acceptor.accept(stream)) => accepted,
             () = handshake.must_go() => return,
@@ -109,10 +106,9 @@ impl Certificate {
         drop(handshake);
         let stream = match accepted {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(source = %remote, %error, "no TLS"),
+            Ok(Err(error)) => return tracing::debug!(source = %flow.remote, %error, "no TLS"),
             Err(_) => return,
         };
-        let flow = Flow { link: Link::Tls(shared.next_number()), remote, local };
         let (read, write) = tokio::io::split(stream);
         let (_, unwritten) = outgoing(&shared.limits);
         serve(read, write, flow, unwritten, shared).await;
