@@ -315,7 +315,7 @@ impl Leg {
             self.refused += 1;
             return;
         }
-        self.far.is_heard();
+        self.far.note_heard();
         self.note_heard(now_us);
         if let Some(ntp) = heard.sender_report_ntp {
             self.sender_report = Some(((ntp >> 16) as u32, now_us));

@@ -115,7 +115,7 @@ impl Source {
         if self.signalling.is_unspecified() {
             self.signalling = signalling.to_canonical();
             if self.negotiated.is_some_and(|peer| self.vouches_for(peer)) {
-                self.is_heard();
+                self.until_us = u64::MAX;
             }
         }
     }
@@ -139,7 +139,7 @@ impl Source {
     }
 
     /// The peer was heard, here or by its reports.
-    pub fn is_heard(&mut self) {
+    pub fn note_heard(&mut self) {
         self.until_us = u64::MAX;
     }
 
@@ -152,7 +152,7 @@ impl Source {
     pub fn admits(&mut self, source: SocketAddr, evidence: Evidence, now_us: u64) -> bool {
         let is_admitted = self.is_peer(source, evidence, now_us);
         if is_admitted {
-            self.is_heard();
+            self.note_heard();
         }
         is_admitted
     }
@@ -402,7 +402,7 @@ mod tests {
         assert!(victim.may_send(u64::MAX - 1));
         assert!(victim.negotiate(at("192.0.2.2:4000"), 2 * UNHEARD_US));
         assert!(victim.may_send(3 * UNHEARD_US - 1) && !victim.may_send(3 * UNHEARD_US));
-        victim.is_heard();
+        victim.note_heard();
         assert!(victim.may_send(3 * UNHEARD_US), "its reports are a sign of life, too");
     }
 
